@@ -1,0 +1,216 @@
+"""The measurements behind the budgets, one function each; `run.py` puts them in order and prints them."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import io
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from bench import load
+from pilotlight.cli.node_process import NodeProcess
+
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+ROLE = "arn:aws:iam::000000000000:role/bench"
+HELLO = "def handler(event, context):\n    return {'hello': event.get('name', 'world')}\n"
+HELLO_BOTO3 = "import boto3\n" + HELLO
+ACTIVE_LIMIT_S = 120
+
+
+class Quantiles(NamedTuple):
+    """Of `count` measurements, in milliseconds."""
+
+    p50_ms: float
+    p99_ms: float
+    count: int
+
+    @classmethod
+    def of(cls, values: list[float]) -> Quantiles:
+        ordered = sorted(values)
+        return cls(statistics.median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], len(ordered))
+
+
+class Pair(NamedTuple):
+    """Probe and Pilotlight in the same rounds: medians of the rounds, and the median of the rounds' ratios."""
+
+    probe: float
+    node: float
+    ratio: float
+
+
+def invocations_url(endpoint: str, name: str) -> str:
+    return f"{endpoint}/2015-03-31/functions/{name}/invocations"
+
+
+@contextmanager
+def probe(environments: int = 16) -> Generator[str]:
+    """The limit probe, as a URL to send invocations to."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.probe", str(environments)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}/invocations"
+    finally:
+        process.terminate()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@contextmanager
+def node(**settings: object) -> Generator[NodeProcess]:
+    """A node in a temporary data directory. The account's concurrency is raised: its quota is not what is measured."""
+    with tempfile.TemporaryDirectory(prefix="pilotlight-bench-", ignore_cleanup_errors=True) as directory:
+        process = NodeProcess(Path(directory) / "data", dies_with_us=True, concurrency=100_000, **settings)
+        process.start()
+        try:
+            yield process
+        finally:
+            process.stop()
+
+
+class Api:
+    """The few Lambda calls that measuring needs, over one kept connection, without an SDK's own time in the figures."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        self._headers = {"Authorization": load.AUTHORIZATION, "X-Amz-Date": "20261121T000000Z"}
+
+    def call(self, method: str, path: str, body: object = None) -> dict[str, object]:
+        content = None if body is None else json.dumps(body).encode()
+        self._connection.request(method, path, body=content, headers=self._headers)
+        answer = self._connection.getresponse()
+        text = answer.read()
+        if answer.status >= 300 or answer.getheader("x-amz-function-error"):
+            raise RuntimeError(f"{method} {path} answered {answer.status}: {text[:500].decode(errors='replace')}")
+        return json.loads(text) if text else {}
+
+    def create(self, name: str, source: str) -> None:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("app.py", (2026, 1, 1, 0, 0, 0)), source)
+        code = {"ZipFile": base64.b64encode(buffer.getvalue()).decode()}
+        self.call(
+            "POST",
+            "/2015-03-31/functions",
+            {"FunctionName": name, "Runtime": RUNTIME, "Role": ROLE, "Handler": "app.handler", "Code": code},
+        )
+
+    def wait_active(self, name: str) -> None:
+        deadline = time.monotonic() + ACTIVE_LIMIT_S
+        while self.call("GET", f"/2015-03-31/functions/{name}/configuration")["State"] != "Active":
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{name} is not Active after {ACTIVE_LIMIT_S} s")
+            time.sleep(0.01)
+
+    def timed_invoke_ms(self, name: str) -> float:
+        started = time.perf_counter()
+        self.call("POST", f"/2015-03-31/functions/{name}/invocations", {"name": "bench"})
+        return (time.perf_counter() - started) * 1000
+
+
+def warm(probe_url: str, node_url: str, *, connections: int, seconds: float, rounds: int, what: str) -> Pair:
+    """`what` ("rate" or "p50_us") of both, in turns, so that a machine that slows down slows both."""
+    load.run(node_url, connections=connections, seconds=1)
+    load.run(probe_url, connections=connections, seconds=1)
+    seen: list[tuple[float, float]] = []
+    for _ in range(rounds):
+        of_probe = load.run(probe_url, connections=connections, seconds=seconds)
+        of_node = load.run(node_url, connections=connections, seconds=seconds)
+        if of_node.failed:
+            raise RuntimeError(f"{of_node.failed} of {of_node.requests} invocations failed")
+        seen.append((getattr(of_probe, what), getattr(of_node, what)))
+    return Pair(
+        statistics.median(a for a, _ in seen),
+        statistics.median(b for _, b in seen),
+        statistics.median(b / a for a, b in seen),
+    )
+
+
+def cold(api: Api, prefix: str, source: str, count: int) -> Quantiles:
+    """The first invocation of `count` new functions, each with a package of its own, request to answer.
+
+    The functions are Active before any is invoked, as a user's are. A few more go first, uncounted: they start the
+    fork server, which is a cost of the node's first minute and not of a cold start.
+    """
+    names = [f"{prefix}-{number}" for number in range(count + 3)]
+    for number, name in enumerate(names):
+        api.create(name, f"{source}# {number}\n")
+    for name in names:
+        api.wait_active(name)
+    return Quantiles.of([api.timed_invoke_ms(name) for name in names][3:])
+
+
+def start_seconds(data_dir: Path | None, count: int) -> Quantiles:
+    """From exec of `pilotlight up` to its first answer to ListFunctions: on an empty directory, or on `data_dir`."""
+    values: list[float] = []
+    for _ in range(count):
+        with tempfile.TemporaryDirectory(prefix="pilotlight-bench-", ignore_cleanup_errors=True) as directory:
+            process = NodeProcess(data_dir or Path(directory) / "data", dies_with_us=True)
+            started = time.perf_counter()
+            process.start()
+            try:
+                Api(process.port).call("GET", "/2015-03-31/functions?MaxItems=1")
+                values.append((time.perf_counter() - started) * 1000)
+            finally:
+                process.stop()
+    return Quantiles.of(values)
+
+
+def register(port: int, count: int) -> float:
+    """Create `count` functions on eight connections; the seconds it took."""
+
+    def create(worker: int) -> None:
+        api = Api(port)
+        for number in range(worker, count, 8):
+            api.create(f"registered-{number}", HELLO)
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(8) as workers:
+        for _ in workers.map(create, range(8)):
+            pass
+    return time.perf_counter() - started
+
+
+def idle_environment_mib(node_pid: int) -> tuple[float, int] | None:
+    """(mean PSS in MiB, count) of the environments alive: the node's descendants in a pid namespace of their own.
+
+    None where they cannot be told apart (no pid namespaces) or read (not ours to look at).
+    """
+    children: dict[int, list[int]] = {}
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            parent = int(re.search(r"^PPid:\t(\d+)", status.read_text(), re.MULTILINE)[1])  # type: ignore[index]
+        except (OSError, TypeError):
+            continue
+        children.setdefault(parent, []).append(int(status.parent.name))
+    by_namespace: dict[Path, float] = {}
+    todo = [node_pid]
+    try:
+        home = Path(f"/proc/{node_pid}/ns/pid").readlink()
+        while todo:
+            pid = todo.pop()
+            todo += children.get(pid, [])
+            namespace = Path(f"/proc/{pid}/ns/pid").readlink()
+            if namespace != home:
+                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+                pss_kib = int(re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)[1])  # type: ignore[index]
+                by_namespace[namespace] = by_namespace.get(namespace, 0) + pss_kib / 1024
+    except (OSError, TypeError):
+        return None
+    if not by_namespace:
+        return None
+    return statistics.mean(by_namespace.values()), len(by_namespace)

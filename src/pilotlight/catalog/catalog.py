@@ -1,0 +1,376 @@
+"""The live functions, in memory: what operations decide on and what the data plane resolves invocations with.
+
+Memory follows the store's change feed and nothing else: a change made here is written to the store and then read back
+through the feed before the caller gets its answer, so a client always reads what it wrote, and a change made by
+another node arrives the same way. Values are immutable; a change is a new value. `resolve` is the hot path: one
+dictionary look-up, no awaiting, no SQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from pilotlight.catalog import lifecycle, names, policy
+from pilotlight.catalog.records import LATEST, Function, FunctionVersion
+from pilotlight.clock import Clock
+from pilotlight.errors import AccessDeniedException, ResourceNotFoundException, ServiceException
+from pilotlight.settings import Settings
+from pilotlight.store.interface import Change, Conflict, FeedTrimmed, Put, Record, Remove, Store, StoreError
+
+FUNCTION = "lambda.function"
+VERSION = "lambda.version"
+
+_PAGE = 1000
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Listener = Callable[[FunctionVersion], None]
+Scope = tuple[str, str]
+"""Account and region: what keeps apart."""
+FunctionKey = tuple[str, str, str]
+
+
+class FunctionView(msgspec.Struct, frozen=True):
+    """One function as it stood at a moment, with the store revisions a change of it must expect."""
+
+    function: Function
+    revision: int
+    versions: Mapping[str, FunctionVersion]
+    revisions: Mapping[str, int]
+
+    @property
+    def latest(self) -> FunctionVersion:
+        return self.versions[LATEST]
+
+    @property
+    def published(self) -> list[FunctionVersion]:
+        """In order of publishing."""
+        return [self.versions[number] for number in sorted(self.versions.keys() - {LATEST}, key=int)]
+
+    @property
+    def code_bytes(self) -> int:
+        return sum(version.unzipped_size for version in self.versions.values())
+
+
+class FunctionChange(msgspec.Struct, frozen=True):
+    """New values for one function, written all or nothing. `gone` removes it with all its versions."""
+
+    function: Function | None = None
+    versions: tuple[FunctionVersion, ...] = ()
+    removed: tuple[str, ...] = ()
+    gone: bool = False
+
+
+Decision = Callable[[FunctionView | None], "tuple[FunctionChange | None, T]"]
+"""A pure function of what is (None: no such function) to what is to be written (None: nothing) and the answer."""
+
+
+class Catalog:
+    """`open` it, and `close` it before the store."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._delay_ms = settings.state_delay_ms
+        self._functions: dict[FunctionKey, FunctionView] = {}
+        self._scopes: dict[Scope, dict[str, FunctionView]] = {}
+        self._code_bytes: dict[Scope, int] = {}
+        self._live: dict[tuple[str, str, str, str], FunctionVersion] = {}
+        self._resolved: dict[tuple[str, str, str, str | None], FunctionVersion] = {}
+        self._resolved_keys: dict[FunctionKey, list[tuple[str, str, str, str | None]]] = {}
+        self._listeners: list[Listener] = []
+        self._seen = 0
+        self._refreshing = asyncio.Lock()
+        self._woken = asyncio.Event()
+        self._settling: dict[tuple[str, str, str, str], asyncio.Task[None]] = {}
+        self._following: asyncio.Task[None] | None = None
+        self._unsubscribe: Callable[[], None] = lambda: None
+
+    # -- opening and closing ------------------------------------------------------------------------------------
+
+    @classmethod
+    async def open(cls, store: Store, settings: Settings, clock: Clock) -> Catalog:
+        """Read everything, settle what a stopped node left Pending or InProgress, and follow the feed."""
+        catalog = cls(store, settings, clock)
+        await catalog._load()
+        await catalog._settle_left_over()
+        catalog._unsubscribe = store.subscribe(catalog._woken.set, on="records")
+        catalog._following = asyncio.create_task(catalog._follow(), name="catalog-follow")
+        return catalog
+
+    async def close(self) -> None:
+        self._unsubscribe()
+        tasks = [*self._settling.values(), *([self._following] if self._following else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- the data plane -----------------------------------------------------------------------------------------
+
+    def resolve(self, account: str, region: str, function_ref: str, qualifier: str | None) -> FunctionVersion:
+        """The version an invocation runs. While an update is in progress, the one before it, as on AWS.
+
+        Raises ResourceNotFoundException, AccessDeniedException (another account's), and what `names.parse` raises.
+        A version that is still Pending is returned as such: whether it may be invoked is the invoker's question.
+        """
+        key = (account, region, function_ref, qualifier)
+        version = self._resolved.get(key)
+        if version is not None:
+            return version
+        name = names.parse(function_ref, qualifier, account, region)
+        version = self._live.get((name.account, region, name.name, name.qualifier or LATEST))
+        if name.account != account:
+            self._admit_account(account, name)
+        elif version is not None:
+            self._resolved[key] = version
+            self._resolved_keys.setdefault((account, region, name.name), []).append(key)
+        if version is None:
+            raise ResourceNotFoundException(f"Function not found: {name.arn}")
+        return version
+
+    def _admit_account(self, caller: str, name: names.FunctionName) -> None:
+        if not policy.account_may_invoke(self.statements(name), caller):
+            raise AccessDeniedException(
+                f"User: arn:aws:iam::{caller}:root is not authorized to perform: lambda:InvokeFunction on resource: "
+                f"{name.arn} because no resource-based policy allows the lambda:InvokeFunction action"
+            )
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Have `listener` called with every new value `resolve` will return, and with state "Deleting" at the end.
+
+        Returns what takes it back.
+        """
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def statements(self, name: names.FunctionName) -> tuple[policy.Statement, ...]:
+        """The resource policy of a function (or of its version or alias, when qualified); () when there is none."""
+        view = self._functions.get((name.account, name.region, name.name))
+        return view.function.policies.get(name.qualifier or "", ()) if view else ()
+
+    def may_invoke(
+        self, version: FunctionVersion, principal_service: str, source_arn: str, source_account: str
+    ) -> bool:
+        """Whether a service may invoke it on behalf of a resource; a published version has a policy of its own."""
+        qualifier = None if version.version == LATEST else version.version
+        name = names.FunctionName(version.account, version.region, version.name, qualifier)
+        return policy.may_invoke(self.statements(name), principal_service, source_arn, source_account)
+
+    # -- the control plane --------------------------------------------------------------------------------------
+
+    def function(self, account: str, region: str, name: str) -> FunctionView | None:
+        return self._functions.get((account, region, name))
+
+    def functions(self, account: str, region: str) -> list[FunctionView]:
+        """All of them, by name."""
+        scope = self._scopes.get((account, region), {})
+        return [scope[name] for name in sorted(scope)]
+
+    def code_bytes(self, account: str, region: str) -> int:
+        """Sum of the unpacked packages of all versions."""
+        return self._code_bytes.get((account, region), 0)
+
+    def blobs_in_use(self) -> set[str]:
+        """Hex SHA-256 of every package some version refers to."""
+        return {version.code_blob for view in self._functions.values() for version in view.versions.values()}
+
+    async def change(self, account: str, region: str, name: str, decide: Decision[T]) -> T:
+        """Run `decide` on the function as it is and write what it says, in one transaction.
+
+        When somebody else changed the function meanwhile, nothing was written and `decide` runs again on what is
+        then: it must be pure. Errors it raises pass through. With a state delay of 0, what would be Pending or
+        InProgress is stored settled; the caller still answers what it was told.
+        """
+        while True:
+            view = self._functions.get((account, region, name))
+            change, answer = decide(view)
+            if change is None:
+                return answer
+            try:
+                revision = await self._store.transact(self._changes((account, region, name), view, change))
+            except Conflict:
+                await self._refresh()
+                continue
+            except StoreError as error:
+                raise ServiceException(f"The change could not be stored: {error}") from error
+            await self._refresh(revision)
+            return answer
+
+    def _changes(self, key: FunctionKey, view: FunctionView | None, change: FunctionChange) -> list[Change]:
+        path = "/".join(key)
+        revisions: Mapping[str, int] = view.revisions if view else {}
+        if change.gone:
+            assert view is not None
+            return [
+                Remove(FUNCTION, path, view.revision),
+                *(Remove(VERSION, f"{path}/{version}", revision) for version, revision in revisions.items()),
+            ]
+        changes: list[Change] = []
+        if change.function is not None:
+            expect = view.revision if view else 0
+            changes.append(Put(FUNCTION, path, msgspec.msgpack.encode(change.function), expect))
+        for version in change.versions:
+            stored = lifecycle.settled(version) if version.settles_at_ms and self._delay_ms <= 0 else version
+            expect = revisions.get(version.version, 0)
+            changes.append(Put(VERSION, f"{path}/{version.version}", msgspec.msgpack.encode(stored), expect))
+        changes.extend(Remove(VERSION, f"{path}/{number}", revisions.get(number)) for number in change.removed)
+        return changes
+
+    # -- states settle by the clock -----------------------------------------------------------------------------
+
+    def _settle_later(self, key: tuple[str, str, str, str], version: FunctionVersion | None) -> None:
+        """Have `version` settled at its time, in place of whatever was to be settled under `key` (None: nothing)."""
+        task = self._settling.pop(key, None)
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()  # Harmless at any moment: what it would still write expects a revision that has passed.
+        if version is not None and version.settles_at_ms:
+            self._settling[key] = asyncio.create_task(self._settle_at(version), name=f"settle-{version.qualified_arn}")
+
+    async def _settle_at(self, version: FunctionVersion) -> None:
+        await self._clock.sleep_until(version.settles_at_ms)
+        await self._settle(version)
+
+    async def _settle(self, version: FunctionVersion) -> None:
+        def settle(view: FunctionView | None) -> tuple[FunctionChange | None, None]:
+            now = view.versions.get(version.version) if view else None
+            if now is None or not now.settles_at_ms or now.settles_at_ms > self._clock.time_ms():
+                return None, None
+            return FunctionChange(versions=(lifecycle.settled(now),)), None
+
+        try:
+            await self.change(version.account, version.region, version.name, settle)
+        except ServiceException as error:
+            _log.error("%s stays %s: %s", version.qualified_arn, version.state, error)
+
+    async def _settle_left_over(self) -> None:
+        """What a node that stopped left unsettled is settled now: nobody is preparing it any more."""
+
+        def settle(view: FunctionView | None) -> tuple[FunctionChange | None, None]:
+            unsettled = [version for version in view.versions.values() if version.settles_at_ms] if view else []
+            return FunctionChange(versions=tuple(map(lifecycle.settled, unsettled))) if unsettled else None, None
+
+        keys = {key[:3] for key, version in self._live.items() if version.settles_at_ms}
+        await asyncio.gather(*(self.change(*key, settle) for key in keys))
+
+    # -- memory follows the feed --------------------------------------------------------------------------------
+
+    async def _load(self) -> None:
+        """Read every record; what is in memory and in no record is gone."""
+        seen = await self._store.revision()
+        found: dict[tuple[str, str], Record | None] = {}
+        for view in self._functions.values():
+            path = f"{view.function.account}/{view.function.region}/{view.function.name}"
+            found[FUNCTION, path] = None
+            found.update({(VERSION, f"{path}/{number}"): None for number in view.versions})
+        for kind in (FUNCTION, VERSION):
+            after = ""
+            while page := await self._store.scan(kind, after=after, limit=_PAGE):
+                found.update({(kind, record.key): record for record in page})
+                after = page[-1].key
+        self._apply([(kind, key, record) for (kind, key), record in found.items()])
+        self._seen = seen
+
+    async def _follow(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            try:
+                await self._refresh()
+            except StoreError as error:
+                _log.error("the catalog could not follow the store: %s", error)
+
+    async def _refresh(self, until: int | None = None) -> None:
+        """Take in everything the feed has; when `until` is given, return at once if that revision is in already."""
+        async with self._refreshing:
+            while until is None or self._seen < until:
+                try:
+                    events = await self._store.changes_since(self._seen, limit=_PAGE)
+                except FeedTrimmed:
+                    await self._load()
+                    continue
+                if not events:
+                    return
+                touched = dict.fromkeys(
+                    (event.kind, event.key) for event in events if event.kind in (FUNCTION, VERSION)
+                )
+                read = [(kind, key, await self._store.get(kind, key)) for kind, key in touched]
+                self._apply(read)
+                self._seen = events[-1].revision
+
+    def _apply(self, records: Iterable[tuple[str, str, Record | None]]) -> None:
+        """Records as they now are (None: gone), all at once: nobody sees half of a transaction."""
+        by_function: dict[FunctionKey, list[tuple[str, str, Record | None]]] = {}
+        for kind, key, record in records:
+            account, region, name = key.split("/")[:3]
+            by_function.setdefault((account, region, name), []).append((kind, key, record))
+        for function_key, changed in by_function.items():
+            before = self._functions.get(function_key)
+            self._replace(function_key, before, _view(before, changed))
+
+    def _replace(self, key: FunctionKey, before: FunctionView | None, after: FunctionView | None) -> None:
+        account, region, name = key
+        scope = (account, region)
+        if after is None:
+            self._functions.pop(key, None)
+            self._scopes.get(scope, {}).pop(name, None)
+        else:
+            self._functions[key] = after
+            self._scopes.setdefault(scope, {})[name] = after
+        grown = (after.code_bytes if after else 0) - (before.code_bytes if before else 0)
+        self._code_bytes[scope] = self._code_bytes.get(scope, 0) + grown
+        for resolved in self._resolved_keys.pop(key, ()):
+            self._resolved.pop(resolved, None)
+        old: Mapping[str, FunctionVersion] = before.versions if before else {}
+        new: Mapping[str, FunctionVersion] = after.versions if after else {}
+        for number in old.keys() - new.keys():
+            self._forget((*key, number), old[number])
+        for number, version in new.items():
+            if version != old.get(number):
+                self._learn((*key, number), version)
+
+    def _learn(self, key: tuple[str, str, str, str], version: FunctionVersion) -> None:
+        self._settle_later(key, version)
+        before = self._live.get(key)
+        if before is not None and version.last_update_status == "InProgress":
+            return
+        self._live[key] = version
+        self._tell(version)
+
+    def _forget(self, key: tuple[str, str, str, str], version: FunctionVersion) -> None:
+        self._settle_later(key, None)
+        self._live.pop(key, None)
+        self._tell(lifecycle.deleting(version))
+
+    def _tell(self, version: FunctionVersion) -> None:
+        for listener in list(self._listeners):
+            try:
+                listener(version)
+            except Exception:
+                _log.exception("a listener failed on %s", version.qualified_arn)
+
+
+def _view(before: FunctionView | None, changed: Iterable[tuple[str, str, Record | None]]) -> FunctionView | None:
+    """What `before` is after these records of one function."""
+    function = before.function if before else None
+    revision = before.revision if before else 0
+    versions = dict(before.versions) if before else {}
+    revisions = dict(before.revisions) if before else {}
+    for kind, key, record in changed:
+        if kind == FUNCTION:
+            function = msgspec.msgpack.decode(record.body, type=Function) if record else None
+            revision = record.revision if record else 0
+        elif record is None:
+            versions.pop(key.rpartition("/")[2], None)
+            revisions.pop(key.rpartition("/")[2], None)
+        else:
+            version = msgspec.msgpack.decode(record.body, type=FunctionVersion)
+            versions[version.version], revisions[version.version] = version, record.revision
+    if function is None:
+        return None
+    return FunctionView(function, revision, versions, revisions)

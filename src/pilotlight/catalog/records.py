@@ -1,0 +1,128 @@
+"""Control-plane records: what operations write, what the data plane reads. Frozen; a change is a new value.
+
+A `FunctionVersion` is one row of `ListVersionsByFunction` ($LATEST or a number) and at once everything the data plane
+needs to run it. A `Function` is what belongs to the name: policies, tags, the next version number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from pilotlight.catalog.names import LATEST, function_arn, partition
+
+__all__ = ["LATEST", "RUNTIME_VERSION", "Function", "FunctionVersion", "Layer"]
+
+#: AWS counts the builds of a runtime; here there is one
+RUNTIME_VERSION = "v1"
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """One layer version in use, in the order the function names them."""
+
+    arn: str
+    code_size: int
+    code_blob: str
+
+
+class FunctionVersion(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    account: str
+    region: str
+    name: str
+    version: str = LATEST
+    runtime: str
+    handler: str
+    role: str
+    description: str = ""
+    package_type: str = "Zip"
+    architecture: str = "x86_64"
+    memory_mib: int = 128
+    timeout_s: int = 3
+    tmp_mib: int = 512
+    environment: dict[str, str] = {}
+    environment_given: bool = False
+    """The API shows Environment once a client has given one, even an empty one, and leaves it out before."""
+    layers: tuple[Layer, ...] = ()
+    code_blob: str
+    """Hex SHA-256 of the stored package: its name in the blob store."""
+    code_sha256: str
+    """Base64 SHA-256, as the API shows it."""
+    code_size: int
+    """Bytes of the package as uploaded."""
+    unzipped_size: int = 0
+    """Bytes of the package unpacked: what counts against the account's code storage."""
+    log_group: str = ""
+    log_format: str = "Text"
+    application_log_level: str = ""
+    system_log_level: str = ""
+    tracing: str = "PassThrough"
+    state: str = "Active"
+    state_reason: str = ""
+    state_reason_code: str = ""
+    last_update_status: str = "Successful"
+    last_update_status_reason: str = ""
+    last_update_status_reason_code: str = ""
+    settles_at_ms: int = 0
+    """When Pending / InProgress ends; 0 when settled."""
+    revision_id: str = ""
+    last_modified_ms: int = 0
+    generation: int = 0
+    """Grows with each change of code or configuration: environments of an older generation are retired."""
+    published_from: str = ""
+    """Of a published version: the `fingerprint` $LATEST had then, so that an unchanged one is not published again."""
+    extra: dict[str, Any] = {}
+    """Members of the API held and returned as given (an emptied VpcConfig)."""
+
+    @property
+    def function_arn(self) -> str:
+        """The unqualified ARN."""
+        return function_arn(self.account, self.region, self.name)
+
+    @property
+    def qualified_arn(self) -> str:
+        return f"{self.function_arn}:{self.version}"
+
+    @property
+    def runtime_version_arn(self) -> str:
+        """An ARN of AWS's form, the same for the same runtime and the one INIT_START logs: AWS's own hash names an
+        image we do not have."""
+        digest = hashlib.sha256(f"{self.runtime}:{RUNTIME_VERSION}".encode()).hexdigest()
+        return f"arn:{partition(self.region)}:lambda:{self.region}::runtime:{digest}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex SHA-256 of code and configuration: what publishing compares. States, dates and revisions are left out."""
+        neutral = msgspec.structs.replace(
+            self,
+            version="",
+            state="",
+            state_reason="",
+            state_reason_code="",
+            last_update_status="",
+            last_update_status_reason="",
+            last_update_status_reason_code="",
+            settles_at_ms=0,
+            revision_id="",
+            last_modified_ms=0,
+            generation=0,
+            published_from="",
+        )
+        return hashlib.sha256(msgspec.msgpack.encode(neutral, order="deterministic")).hexdigest()
+
+    @property
+    def log_group_name(self) -> str:
+        return self.log_group or f"/aws/lambda/{self.name}"
+
+
+class Function(msgspec.Struct, frozen=True, kw_only=True):
+    account: str
+    region: str
+    name: str
+    next_version: int = 1
+    created_ms: int = 0
+    tags: dict[str, str] = {}
+    policies: dict[str, tuple[dict[str, Any], ...]] = {}
+    """Qualifier ("" for the unqualified function) -> the statements of its resource policy, as the API shows them."""
+    generation: int = 0

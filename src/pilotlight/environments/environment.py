@@ -1,0 +1,425 @@
+"""One execution environment: a slot with a sandbox, serving one invocation at a time.
+
+It starts runtime processes, gives them work, keeps time, and writes the platform's log lines. It decides nothing
+about scaling: the pool does. Life cycle and phases as in the developer guide's "Lambda execution environment
+lifecycle"; the legal steps are in `state.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Literal, Protocol
+
+import msgspec
+
+from pilotlight.catalog.credentials import CredentialIssuer, Identity
+from pilotlight.catalog.records import FunctionVersion
+from pilotlight.clock import Clock
+from pilotlight.environments.environ import function_environ
+from pilotlight.environments.invocation import Invocation, Outcome
+from pilotlight.environments.platform_log import PlatformLog
+from pilotlight.environments.process import LiveProcess
+from pilotlight.environments.state import State, check
+from pilotlight.observe import lines
+from pilotlight.observe.lines import LogStreamParser
+from pilotlight.observe.logs import LogStore
+from pilotlight.runtimes import faults
+from pilotlight.runtimes.http_api import RuntimeApi
+from pilotlight.runtimes.session import RuntimeSession, Work
+from pilotlight.sandbox.errors import LaunchError
+from pilotlight.sandbox.spec import LaunchSpec, RuntimeProcess, Sandbox
+
+logger = logging.getLogger(__name__)
+
+#: how long the init phase may take before Lambda gives up and retries it inside the first invocation
+INIT_LIMIT_S = 10.0
+
+
+class Launcher(Protocol):
+    async def launch(self, spec: LaunchSpec, sandbox: Sandbox | None = None) -> RuntimeProcess: ...
+
+
+class EnvironmentTools(msgspec.Struct, frozen=True):
+    """What every environment of a node is made with."""
+
+    launcher: Launcher
+    code_directory: Callable[[FunctionVersion], Awaitable[str]]
+    """Where the version's package lies unpacked, ready to run."""
+    runtime_notice: Callable[[FunctionVersion], str]
+    """Words for START when the function runs on another interpreter than it asked for; "" otherwise."""
+    log_store: LogStore
+    credentials: CredentialIssuer
+    clock: Clock
+    endpoint_protocol: Callable[[Identity], asyncio.Protocol]
+    network: Literal["none", "host"]
+
+
+class EnvironmentOwner(Protocol):
+    """The pool, as an environment sees it."""
+
+    def available(self, environment: Environment) -> None:
+        """It can take an invocation: initialised and idle, or its init phase failed and it waits for a retry."""
+        ...
+
+    def start_failed(self, environment: Environment, reason: str) -> None:
+        """No process could be made at all."""
+        ...
+
+    def gone(self, environment: Environment) -> None: ...
+
+
+class Environment:
+    def __init__(self, version: FunctionVersion, tools: EnvironmentTools, owner: EnvironmentOwner) -> None:
+        self.version = version
+        self.id = secrets.token_hex(16)
+        self.state = State.STARTING
+        self.idle_since = time.monotonic()
+        self.born = self.idle_since
+        self.born_counted = True
+        """The pool counts it among those starting, until it is first available or gone."""
+        self._tools = tools
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self._sandbox: Sandbox | None = None
+        self._process: LiveProcess | None = None
+        self._servers: list[asyncio.Server] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._invocation: Invocation | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._started_ns = 0
+        self._init_started_ns = 0
+        self._init_ms: float | None = None
+        self._max_rss_kib = 0
+        self._launching = False
+        day = time.strftime("%Y/%m/%d", time.gmtime(tools.clock.time_ms() / 1000))
+        self.log_stream_name = f"{day}/[{version.version}]{self.id}"
+        self._log = tools.log_store.stream(
+            version.account, version.region, version.log_group_name, self.log_stream_name
+        )
+        self._parser = LogStreamParser()
+        self._platform = PlatformLog(version, tools.runtime_notice(version))
+        self._identity = Identity(version.account, version.region, version.role, version.function_arn, self.id)
+
+    # -- starting ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Make the sandbox and its first process; the owner hears when it is available or that it failed."""
+        self._spawn(self._launch())
+
+    async def _launch(self) -> None:
+        """Start a runtime process: in a new sandbox, or in the kept one after a reset."""
+        version = self.version
+        self._launching = True
+        try:
+            code_dir = await self._tools.code_directory(version)
+            now_ms = _now_ms()
+            self._write(self._platform.init_start(now_ms), now_ms)
+            credentials = self._tools.credentials.issue(self._identity, self._tools.clock.time_ms())
+            process = await self._tools.launcher.launch(
+                LaunchSpec(
+                    environment_id=self.id,
+                    runtime=version.runtime,
+                    handler=version.handler,
+                    code_dir=code_dir,
+                    layer_dirs=(),
+                    environ=function_environ(version, credentials, self.log_stream_name),
+                    tmp_mib=version.tmp_mib,
+                    memory_mib=version.memory_mib,
+                    network=self._tools.network,
+                ),
+                self._sandbox,
+            )
+        except (LaunchError, OSError) as error:
+            self._launch_failed(f"{version.function_arn} could not be started: {error}")
+            return
+        except Exception as error:
+            logger.exception("starting an environment of %s", version.function_arn)
+            self._launch_failed(f"{version.function_arn} could not be started: {error!r}")
+            return
+        finally:
+            self._launching = False
+        if self.state in (State.RETIRING, State.GONE):
+            process.kill()
+            process.close()
+            if self._sandbox is None:
+                await process.sandbox.destroy()
+            return
+        self._init_started_ns = time.perf_counter_ns()  # making the sandbox is no part of Lambda's Init Duration
+        first = self._sandbox is None
+        self._sandbox = process.sandbox
+        self._to(State.INITIALIZING)
+        session = RuntimeSession(self)
+        self._process = live = LiveProcess(process, session, died=self._died, output=self._printed)
+        if self._invocation is None:
+            self._timer = self._loop.call_later(INIT_LIMIT_S, self._init_timed_out)
+        await live.open()
+        if first:
+            await self._serve(process.sandbox)
+
+    async def _serve(self, sandbox: Sandbox) -> None:
+        """Accept on the listeners inside the sandbox; both know whose they are."""
+        api = await self._loop.create_server(lambda: RuntimeApi(self._session), sock=sandbox.runtime_api)
+        endpoint = await self._loop.create_server(
+            lambda: self._tools.endpoint_protocol(self._identity), sock=sandbox.aws_endpoint
+        )
+        self._servers = [api, endpoint]
+        if self.state is State.GONE:
+            self._close_servers()
+
+    def _session(self) -> RuntimeSession | None:
+        return self._process.session if self._process else None
+
+    def _launch_failed(self, reason: str) -> None:
+        logger.warning(reason)
+        invocation = self._invocation
+        if invocation is not None:
+            self._cancel_timer()
+            self._invocation = None
+            self._to(State.RETIRING)
+            invocation.done(
+                Outcome(payload=faults.error_body(faults.FAILURE, reason), error_type=faults.FAILURE, never_ran=True)
+            )
+            self._finish_retiring()
+        elif self.state in (State.STARTING, State.RESETTING):
+            self._to(State.RETIRING)
+            self._owner.start_failed(self, reason)
+            self._finish_retiring()
+
+    # -- what the runtime says ---------------------------------------------------------------------------------------
+
+    def runtime_ready(self, max_rss_kib: int) -> None:
+        init_ms = (time.perf_counter_ns() - self._init_started_ns) / 1e6
+        self._max_rss_kib = max(self._max_rss_kib, max_rss_kib)
+        self._to(State.IDLE)
+        if self._invocation is not None:  # a suppressed init: its time belongs to the invocation
+            self._deliver(self._invocation)
+            return
+        self._cancel_timer()
+        self._init_ms = init_ms
+        self._rest()
+
+    def runtime_init_failed(self, error_type: str, body: bytes) -> None:
+        self._init_over(error_type, body)
+
+    def runtime_responded(self, body: bytes, max_rss_kib: int, content_type: str) -> None:
+        if max_rss_kib > self._max_rss_kib:
+            self._max_rss_kib = max_rss_kib
+        self._answer(body, "", "", State.IDLE)
+
+    def runtime_failed(self, error_type: str, body: bytes, max_rss_kib: int) -> None:
+        if max_rss_kib > self._max_rss_kib:
+            self._max_rss_kib = max_rss_kib
+        self._answer(body, "Unhandled", error_type, State.IDLE)
+
+    def runtime_violated(self, reason: str) -> None:
+        logger.warning("%s environment %s: %s", self.version.function_arn, self.id, reason)
+        self._died(-9)
+
+    # -- serving -----------------------------------------------------------------------------------------------------
+
+    @property
+    def usable(self) -> bool:
+        """It may be given an invocation: idle and alive, or a slot waiting to be initialised again."""
+        if self.state is State.IDLE:
+            process = self._process
+            return process is not None and process.alive
+        return self.state is State.RESETTING and not self._launching
+
+    def begin(self, invocation: Invocation) -> None:
+        """Take an invocation. After a reset its init runs first, inside the function's timeout."""
+        self._invocation = invocation
+        self._started_ns = time.perf_counter_ns()
+        self._timer = self._loop.call_later(self.version.timeout_s, self._timed_out)
+        if self.state is State.IDLE:
+            self._deliver(invocation)
+        else:
+            self._spawn(self._launch())
+
+    def _deliver(self, invocation: Invocation) -> None:
+        assert self._process is not None
+        self._to(State.BUSY)
+        now_ms = _now_ms()
+        self._write(self._platform.start(now_ms, invocation.request_id), now_ms)
+        elapsed_ms = (time.perf_counter_ns() - self._started_ns) // 1_000_000
+        self._process.session.deliver(
+            Work(
+                invocation.request_id,
+                invocation.payload,
+                now_ms - elapsed_ms + self.version.timeout_s * 1000,
+                invocation.invoked_arn,
+                invocation.trace_id,
+                invocation.client_context,
+                invocation.cognito_identity,
+            )
+        )
+
+    def _answer(self, payload: bytes, function_error: str, error_type: str, next_state: State) -> None:
+        """End the running invocation: its last output, END and REPORT, and whoever waits for the outcome."""
+        invocation = self._invocation
+        assert invocation is not None
+        duration_ms = (time.perf_counter_ns() - self._started_ns) / 1e6
+        self._cancel_timer()
+        if self._process is not None:
+            self._process.drain()
+            for at, message in self._parser.flush():
+                self._write(message, at)
+        init_ms, self._init_ms = self._init_ms, None
+        outcome = Outcome(
+            payload,
+            function_error,
+            error_type,
+            duration_ms,
+            lines.billed_ms(duration_ms, init_ms or 0.0),
+            init_ms,
+            (self._max_rss_kib + 1023) // 1024,
+            invocation.log_tail,
+        )
+        # A handler's own error leaves no mark on REPORT: the runtime lives on and reported it itself.
+        status = "" if next_state is State.IDLE else "timeout" if error_type == faults.TIMEOUT else "error"
+        now_ms = _now_ms()
+        end = self._platform.end(invocation.request_id)
+        if end:
+            self._write(end, now_ms)
+        self._write(self._platform.report(now_ms, invocation.request_id, outcome, status), now_ms)
+        self._invocation = None
+        self.state = check(self.state, next_state)
+        invocation.done(outcome)
+        self._rest()
+
+    # -- faults ------------------------------------------------------------------------------------------------------
+
+    def _timed_out(self) -> None:
+        invocation = self._invocation
+        assert invocation is not None
+        self._timer = None
+        if self.state is State.RESETTING:  # the process is still being made: nothing to kill yet
+            self._to(State.INITIALIZING)
+        self._stop_process()
+        self._begin_log(invocation)
+        self._answer(
+            faults.timed_out(invocation.request_id, self.version.timeout_s),
+            "Unhandled",
+            faults.TIMEOUT,
+            State.RESETTING,
+        )
+
+    def _died(self, status: int) -> None:
+        """The process ended by itself, or was found out."""
+        if self.state is State.INITIALIZING:
+            self._init_over(faults.EXIT_ERROR, b"", status)
+        elif self.state is State.BUSY:
+            invocation = self._invocation
+            assert invocation is not None
+            self._stop_process()
+            self._answer(faults.exited(invocation.request_id, status), "Unhandled", faults.EXIT_ERROR, State.RESETTING)
+        elif self.state is State.IDLE:
+            self._stop_process()
+            self._to(State.RESETTING)
+
+    def _init_timed_out(self) -> None:
+        self._timer = None
+        self._init_over(faults.TIMEOUT, b"")
+
+    def _init_over(self, error_type: str, body: bytes, status: int = 0) -> None:
+        """Initialisation failed. In the init phase the first invocation retries it; in that retry it is the answer."""
+        invocation = self._invocation
+        init_ms = (time.perf_counter_ns() - self._init_started_ns) / 1e6
+        self._stop_process()
+        outcome = "timeout" if error_type == faults.TIMEOUT else "error"
+        phase = "init" if invocation is None else "invoke"
+        now_ms = _now_ms()
+        named = error_type if outcome == "error" else ""
+        self._write(self._platform.init_report(now_ms, init_ms, phase, outcome, named), now_ms)
+        if invocation is None:
+            self._cancel_timer()
+            self._to(State.RESETTING)
+            self._rest()
+            return
+        self._begin_log(invocation)
+        answer = body or faults.exited(invocation.request_id, status)
+        self._answer(answer, "Unhandled", error_type, State.RESETTING)
+
+    def _begin_log(self, invocation: Invocation) -> None:
+        """START for an invocation whose runtime never took it."""
+        if self.state is State.INITIALIZING:
+            now_ms = _now_ms()
+            self._write(self._platform.start(now_ms, invocation.request_id), now_ms)
+
+    def _stop_process(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.dispose()
+            for at, message in self._parser.flush():
+                self._write(message, at)
+
+    # -- resting and retiring ----------------------------------------------------------------------------------------
+
+    def _rest(self) -> None:
+        if not self._launching:  # timed out while its process was being made: it reports when that is ready
+            self.idle_since = time.monotonic()
+            self._owner.available(self)
+
+    def retire(self) -> None:
+        """End it, whatever it is doing; the owner hears when it is gone."""
+        if self.state in (State.RETIRING, State.GONE):
+            return
+        invocation, self._invocation = self._invocation, None
+        self._to(State.RETIRING)
+        self._cancel_timer()
+        self._stop_process()
+        if invocation is not None:
+            reason = "the node stopped before the function answered"
+            invocation.done(
+                Outcome(payload=faults.error_body(faults.FAILURE, reason), error_type=faults.FAILURE, never_ran=True)
+            )
+        self._finish_retiring()
+
+    def _finish_retiring(self) -> None:
+        self._close_servers()
+        self._spawn(self._destroy())
+
+    async def _destroy(self) -> None:
+        sandbox, self._sandbox = self._sandbox, None
+        if sandbox is not None:
+            await sandbox.destroy()
+        self._to(State.GONE)
+        self._owner.gone(self)
+
+    def _close_servers(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers = []
+
+    # -- small parts -------------------------------------------------------------------------------------------------
+
+    def _to(self, new: State) -> None:
+        self.state = check(self.state, new)
+
+    def _cancel_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _printed(self, data: bytes) -> None:
+        for at, message in self._parser.feed(data):
+            self._write(message, at)
+
+    def _write(self, message: str, at_ms: int | None = None) -> None:
+        self._log.append(at_ms or _now_ms(), message)
+        invocation = self._invocation
+        if invocation is not None and invocation.log_tail is not None:
+            invocation.log_tail.append(message)
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _now_ms() -> int:
+    """Log events carry the machine's time, whatever clock the node's timetables follow."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,60 @@
+"""One invocation on its way through an environment, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+
+class Outcome(msgspec.Struct, gc=False):
+    """What an environment made of an invocation. `function_error` is "" when the function answered normally."""
+
+    payload: bytes
+    function_error: str = ""
+    """`Unhandled` for whatever the runtime or platform reports, as X-Amz-Function-Error has it."""
+    error_type: str = ""
+    duration_ms: float = 0.0
+    billed_ms: int = 0
+    init_ms: float | None = None
+    max_memory_mib: int = 0
+    log_tail: list[str] | None = None
+    """Log messages of this invocation, if asked for."""
+    never_ran: bool = False
+    """The platform failed before the function saw the event: a system error, which the async queue retries."""
+
+
+class Invocation:
+    """Mutable while it runs; owned by the pool until an environment begins it, then by that environment."""
+
+    __slots__ = (
+        "client_context",
+        "cognito_identity",
+        "done",
+        "invoked_arn",
+        "log_tail",
+        "payload",
+        "request_id",
+        "trace_id",
+    )
+
+    def __init__(
+        self,
+        request_id: str,
+        payload: bytes,
+        invoked_arn: str,
+        trace_id: str,
+        done: Callable[[Outcome], None],
+        *,
+        client_context: str = "",
+        cognito_identity: str = "",
+        log_tail: bool = False,
+    ) -> None:
+        self.request_id = request_id
+        self.payload = payload
+        self.invoked_arn = invoked_arn
+        self.trace_id = trace_id
+        self.client_context = client_context
+        self.cognito_identity = cognito_identity
+        self.done = done
+        self.log_tail: list[str] | None = [] if log_tail else None

@@ -1,0 +1,77 @@
+"""The platform's log lines of one environment, in its function's log format.
+
+Text lines are strings built once per event from `observe.lines`; with LogFormat JSON the same moments are records of
+the Telemetry API's schema, and END has none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from pilotlight.catalog.records import FunctionVersion
+from pilotlight.environments.invocation import Outcome
+from pilotlight.observe import lines
+
+RUNTIME_VERSION = "v1"
+
+
+class PlatformLog:
+    """Makes messages; each method gives what is to be logged, "" for nothing. Times are epoch milliseconds."""
+
+    __slots__ = ("_json", "_memory_mib", "_notice", "_version")
+
+    def __init__(self, version: FunctionVersion, notice: str) -> None:
+        """`notice` is added to each START: which interpreter runs, when it is not the one asked for."""
+        self._version = version
+        self._memory_mib = version.memory_mib
+        self._json = version.log_format == "JSON"
+        self._notice = notice
+
+    def init_start(self, at_ms: int) -> str:
+        version = self._version
+        name_hash = hashlib.sha256(f"{version.runtime}:{RUNTIME_VERSION}".encode()).hexdigest()
+        if self._json:
+            family = f"{version.runtime.replace('python', 'python:')}.{RUNTIME_VERSION}"
+            arn = f"arn:aws:lambda:{version.region}::runtime:{name_hash}"
+            return lines.json_init_start(at_ms, family, arn, version.name, version.version)
+        return lines.init_start(version.runtime, RUNTIME_VERSION, version.region, name_hash)
+
+    def init_report(self, at_ms: int, init_ms: float, phase: str, status: str, error_type: str) -> str:
+        if self._json:
+            return lines.json_init_report(at_ms, init_ms, phase, status, error_type)
+        return lines.init_report(init_ms, phase, status, error_type)
+
+    def start(self, at_ms: int, request_id: str) -> str:
+        if self._json:
+            return lines.json_start(at_ms, request_id, self._version.version)
+        text = lines.start(request_id, self._version.version)
+        return f"{text[:-1]} {self._notice}\n" if self._notice else text
+
+    def end(self, request_id: str) -> str:
+        return "" if self._json else lines.end(request_id)
+
+    def report(self, at_ms: int, request_id: str, outcome: Outcome, status: str) -> str:
+        """`status` is "" for an invocation whose runtime lives on, else `error` or `timeout`."""
+        error_type = outcome.error_type if status == "error" else ""
+        if self._json:
+            return lines.json_report(
+                at_ms,
+                request_id,
+                outcome.duration_ms,
+                outcome.billed_ms,
+                self._memory_mib,
+                outcome.max_memory_mib,
+                outcome.init_ms,
+                status or ("error" if outcome.function_error else "success"),
+                error_type,
+            )
+        return lines.report(
+            request_id,
+            outcome.duration_ms,
+            outcome.billed_ms,
+            self._memory_mib,
+            outcome.max_memory_mib,
+            outcome.init_ms,
+            status,
+            error_type,
+        )

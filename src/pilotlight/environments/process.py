@@ -1,0 +1,118 @@
+"""One runtime process of an environment, with its channel, its output pipe and its exit, for as long as it lives.
+
+Death is told by the pidfd, never by EOF: grandchildren may hold the other ends. Output is read as it comes, and once
+more, to the end, whenever an invocation is answered, so that what the function printed stands before END.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+from collections.abc import Callable
+
+from pilotlight.runtimes.frames import FrameChannel
+from pilotlight.runtimes.session import RuntimeSession
+from pilotlight.sandbox.spec import RuntimeProcess
+
+_READ_SIZE = 262_144
+#: what one drain reads at most: a function with a thread that never stops printing must not hold the loop
+_DRAIN_LIMIT = 1_048_576
+#: how long after a process's death its channel may still hold an answer that was written before it
+_LAST_WORDS_S = 0.05
+
+
+class LiveProcess:
+    """Owns the node's side of a `RuntimeProcess`. `died` is called once, with the exit status, unless disposed of."""
+
+    __slots__ = ("_channel_closed", "_died", "_disposed", "_loop", "_output", "_poll", "_process", "channel", "session")
+
+    def __init__(
+        self,
+        process: RuntimeProcess,
+        session: RuntimeSession,
+        *,
+        died: Callable[[int], None],
+        output: Callable[[bytes], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._process = process
+        self._died = died
+        self._output = output
+        self._disposed = False
+        self._channel_closed = asyncio.Event()
+        self.session = session
+        self.channel = FrameChannel(session, self._channel_closed.set)
+        self._poll = select.poll()
+        self._poll.register(process.pidfd, select.POLLIN)
+
+    async def open(self) -> None:
+        self._loop.add_reader(self._process.pidfd, self._exited)
+        self._loop.add_reader(self._process.output, self._readable)
+        try:
+            await self._loop.create_unix_connection(lambda: self.channel, sock=self._process.channel)
+        except OSError:
+            if not self._disposed:
+                raise
+
+    @property
+    def alive(self) -> bool:
+        return not self._disposed and not self._poll.poll(0)
+
+    def drain(self) -> None:
+        """Read what the process has printed so far."""
+        if self._disposed:
+            return
+        read = 0
+        while read < _DRAIN_LIMIT:
+            try:
+                data = os.read(self._process.output, _READ_SIZE)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._loop.remove_reader(self._process.output)
+                return
+            read += len(data)
+            self._output(data)
+
+    def dispose(self) -> None:
+        """Kill whatever is left of it and let go of every descriptor. What it printed last is read first."""
+        if self._disposed:
+            return
+        self._process.kill()
+        self.drain()
+        self._disposed = True
+        self.session.close()
+        self._loop.remove_reader(self._process.pidfd)
+        self._loop.remove_reader(self._process.output)
+        self.channel.close()
+        self._process.close()
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._process.output, _READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._output(data)
+        else:
+            self._loop.remove_reader(self._process.output)
+
+    def _exited(self) -> None:
+        self._loop.remove_reader(self._process.pidfd)
+        self._process.kill()  # what it left behind in its pid namespace
+        self._loop.create_task(self._report_exit())
+
+    async def _report_exit(self) -> None:
+        status = await self._process.wait()
+        try:  # an answer written just before the exit still counts
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await self._channel_closed.wait()
+        except TimeoutError:
+            pass
+        if not self._disposed:
+            self._died(status)

@@ -1,0 +1,52 @@
+"""Who sent a request: the connection says (from inside an environment), or its credentials, verified when auth is on.
+
+The signature is checked as early as possible: before the body is read when the client declared the body's digest,
+after it when the signature covers a digest that only the body tells.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from pilotlight.front import sigv4_faults
+from pilotlight.front.answers import fault_style
+from pilotlight.front.callers import Caller
+from pilotlight.front.desk import Desk
+from pilotlight.front.request_head import Head
+from pilotlight.front.router import header_credential, query_value, scope_of
+from pilotlight.front.sigv4 import Claim
+
+
+def authenticate(desk: Desk, head: Head, service: str) -> tuple[Caller, Claim | None]:
+    """The caller, and the claim to pass to `check_body` when there is one. Raises AWS's authentication errors."""
+    if head.identity is not None:
+        return desk.callers.of_identity(head.identity, scope_of(head)), None
+    verifier = desk.verifier
+    if verifier is not None:
+        claim = verifier.open_claim(head, fault_style(head, service))
+        if not claim.needs_body:
+            verifier.verify(claim, head, "")
+        return claim.caller, claim
+    authorization = head.fields.get(b"authorization")
+    if authorization is not None:
+        return desk.callers.claimed(header_credential(authorization), head.fields.get(b"x-amz-security-token")), None
+    if "X-Amz-Credential" in head.query:
+        token = query_value(head.query, "X-Amz-Security-Token")
+        credential = query_value(head.query, "X-Amz-Credential")
+        return desk.callers.claimed(credential.encode(), token.encode() or None), None
+    return desk.callers.unsigned(head.fields.get(b"host")), None
+
+
+def check_body(desk: Desk, claim: Claim, head: Head, body: bytes) -> None:
+    """Raise unless the body is what was signed."""
+    if claim.needs_body:
+        assert desk.verifier is not None
+        desk.verifier.verify(claim, head, hashlib.sha256(body).hexdigest())
+    else:
+        check_digest(claim, hashlib.sha256(body).hexdigest() if claim.body_sha256 else "")
+
+
+def check_digest(claim: Claim, body_sha256: str) -> None:
+    """Raise unless the body has the digest that the client declared."""
+    if claim.body_sha256 and claim.body_sha256 != body_sha256:
+        raise sigv4_faults.body_mismatch(claim.style)

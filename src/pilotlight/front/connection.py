@@ -1,0 +1,304 @@
+"""What a request on a connection means: an invocation, cut short past ASGI, or anything else, which is ASGI's.
+
+An invocation becomes an InvokeRequest as its head is read and is submitted when its body is complete; its answer is a
+few bytes joined. This is the hot path: every line of `on_headers_complete`, `_begin_invocation`, `_invoke` and `reply`
+runs for every invocation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any, cast
+
+import httptools
+import msgspec
+
+from pilotlight.catalog.credentials import Identity
+from pilotlight.errors import AwsError, ServiceUnavailableException
+from pilotlight.front import answers, invocations
+from pilotlight.front.authentication import authenticate, check_body
+from pilotlight.front.cycle import Cycle
+from pilotlight.front.desk import Desk
+from pilotlight.front.http_connection import Headers, HttpConnection
+from pilotlight.front.payload import check_json
+from pilotlight.front.request_head import Head
+from pilotlight.front.router import header_credential, scope_of, service_of
+from pilotlight.front.sigv4 import Claim
+from pilotlight.invoke.messages import InvokeReply, InvokeRequest
+
+#: answers larger than this are not copied to be joined with their head
+_JOIN_LIMIT = 64 * 1024
+
+
+class _Rare(msgspec.Struct, gc=False):
+    """What few invocations have: kept apart so that the others carry one None."""
+
+    error: AwsError | None = None
+    """Their headers are not valid: said when the body has been read, as the connection is good for more."""
+    claim: Claim | None = None
+    head: Head | None = None
+    cors: Headers = []
+
+
+class Connection(HttpConnection):
+    """`identity` is set on connections from inside an environment: no guard and no signature, its caller is known."""
+
+    def __init__(self, desk: Desk, routes: invocations.InvocationRoutes, identity: Identity | None = None) -> None:
+        super().__init__(desk)
+        self._routes = routes
+        self._identity = identity
+        self._admitted = desk.guard.admitted
+        # The invocation being read.
+        self._request: InvokeRequest | None = None
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._rare: _Rare | None = None
+        # The invocation being answered.
+        self._request_id = ""
+        self._cors: Headers = []
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the client is an environment of ours."""
+        return self._identity is not None
+
+    # --- reading ---
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        headers = self.headers
+        # Trailers of a chunked body come as headers too, and are not part of this request's.
+        self.headers = []
+        self._fields = fields = dict(headers)
+        self._request = None
+        self._keep = self.parser.should_keep_alive() and not self._final
+        if len(fields) != len(headers) or b"connection" in fields or self._head_bytes > self._header_limit:
+            self.check_head(headers, fields)
+        if self._identity is None and (
+            fields.get(b"host") not in self._admitted or b"origin" in fields or b"sec-fetch-site" in fields
+        ):
+            self._desk.guard.check(fields, self._local_address(), self.parser.get_http_version())
+        route = self._routes.get(self.url) or self._routes.parse(self.url)
+        if route is None or self.parser.get_method() != b"POST" or not self._begin_invocation(route, headers, fields):
+            self._begin_cycle(headers, fields)
+
+    def on_body(self, body: bytes) -> None:
+        if self._request is None:
+            # Into the cycle's buffer, pausing the client when it is full.
+            super().on_body(body)
+            return
+        self._pieces.append(body)
+        self._size += len(body)
+        if self._size > invocations.EVENT_LIMIT:
+            # A chunked body has no length to refuse beforehand. An Event's is counted to its end, for the message.
+            invocations.check_size(self._size, "RequestResponse")
+
+    def body_complete(self) -> None:
+        request = self._request
+        if request is None:
+            self.cycle_body_complete()
+            return
+        self._request = None
+        pieces = self._pieces
+        request.payload = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self._busy or self._waiting or self.flow.write_paused:
+            self.take_turn(partial(self._invoke, request, self._keep, self._rare))
+        else:
+            self._invoke(request, self._keep, self._rare)
+
+    # --- invocations ---
+
+    def _begin_invocation(
+        self, route: invocations.InvocationRoute, headers: Headers, fields: dict[bytes, bytes]
+    ) -> bool:
+        """Read an invocation's head. False when the request was signed for another service."""
+        desk = self._desk
+        request_id = desk.new_request_id()
+        rare: _Rare | None = None
+        if self._identity is None and desk.verifier is None and not route.presigned:
+            authorization = fields.get(b"authorization")
+            if authorization is None:
+                caller = desk.callers.unsigned(fields.get(b"host"))
+            else:
+                caller = desk.callers.claimed(header_credential(authorization), fields.get(b"x-amz-security-token"))
+            if caller.service and caller.service != "lambda":
+                return False
+        else:
+            head = self._head(headers, fields, request_id)
+            head.raw_path, head.query = route.raw_path, route.query
+            scope = scope_of(head)
+            if scope is not None and scope.service != "lambda":
+                return False
+            caller, claim = authenticate(desk, head, "lambda")
+            if claim is not None:
+                rare = _Rare(claim=claim, head=head)
+        if desk.draining and self._identity is None:
+            raise ServiceUnavailableException("The node is stopping.")
+        request = InvokeRequest(
+            caller.account, caller.region, route.function, route.qualifier, request_id, b"", caller=caller.arn
+        )
+        if route.is_async_api:
+            request.invocation_type = "Event"
+        else:
+            try:
+                invocations.read_options(request, fields)
+            except AwsError as error:
+                rare = rare or _Rare()
+                rare.error = error
+        length = fields.get(b"content-length")
+        if length is not None and len(length) > 6:
+            invocations.check_size(int(length), request.invocation_type)
+        if b"origin" in fields:
+            rare = rare or _Rare()
+            rare.cors = desk.guard.cors_headers(fields)
+        if b"expect" in fields and fields[b"expect"].lower() == b"100-continue":
+            self.send_continue()
+        self._request = request
+        self._pieces = []
+        self._size = 0
+        self._rare = rare
+        return True
+
+    def _invoke(self, request: InvokeRequest, keep: bool, rare: _Rare | None) -> None:
+        self._busy = True
+        self._keep_current = keep
+        self._request_id = request.request_id
+        payload = request.payload
+        try:
+            if rare is not None:
+                self._cors = rare.cors
+                if rare.claim is not None and rare.head is not None:
+                    check_body(self._desk, rare.claim, rare.head, payload)
+                if rare.error is not None:
+                    raise rare.error
+            elif self._cors:
+                self._cors = []
+            if payload:
+                if len(payload) > invocations.EVENT_LIMIT:
+                    invocations.check_size(len(payload), request.invocation_type)
+                check_json(payload)
+            else:
+                request.payload = b"{}"
+        except AwsError as error:
+            self.reply(InvokeReply(error=error))
+            return
+        self._desk.submit(request, self.reply)
+
+    def reply(self, reply: InvokeReply) -> None:
+        """The invoker's callback. A client that is gone gets nothing; its invocation has run all the same."""
+        if self._lost or not self._busy:
+            return
+        if (
+            reply.error is None
+            and reply.status == 200
+            and reply.function_error is None
+            and reply.log_result is None
+            and self._keep_current
+            and not self._cors
+        ):
+            payload = reply.payload
+            desk = self._desk
+            head = b"%b%b\r\nContent-Length: %d\r\n\r\n" % (
+                desk.result_heads.get(reply.executed_version) or invocations.result_head(desk, reply.executed_version),
+                self._request_id.encode(),
+                len(payload),
+            )
+            if len(payload) > _JOIN_LIMIT:
+                self.transport.write(head)
+                self.transport.write(payload)
+            else:
+                self.transport.write(head + payload)
+        elif reply.error is None:
+            headers = invocations.reply_headers(reply, self._request_id) + self._cors
+            self._write(reply.status, headers, reply.payload)
+        else:
+            self._write_error(reply.error, "lambda", None, self._request_id, self._cors)
+        self.answered()
+
+    # --- everything else ---
+
+    def _begin_cycle(self, headers: Headers, fields: dict[bytes, bytes]) -> None:
+        desk = self._desk
+        head = self._head(headers, fields, desk.new_request_id())
+        if b"origin" in fields:
+            head.extra_headers = desk.guard.cors_headers(fields)
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": self.parser.get_http_version(),
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": head.method,
+            "root_path": "",
+            "path": answers.decoded_path(head.raw_path),
+            "raw_path": head.raw_path.encode("latin-1"),
+            "query_string": head.query.encode("latin-1"),
+            "headers": headers,
+            "state": {},
+            "pilotlight": head,
+        }
+        cycle = Cycle(
+            scope=cast(Any, scope),
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=[(b"date", desk.date)],
+            message_event=asyncio.Event(),
+            expect_100_continue=fields.get(b"expect", b"").lower() == b"100-continue",
+            keep_alive=self._keep,
+            on_response=self.answered,
+        )
+        self.cycle = self._open_cycle = cycle
+        self.take_turn(partial(self._run, cycle, self._keep))
+
+    def _run(self, cycle: Cycle, keep: bool) -> None:
+        self._busy = True
+        self._keep_current = keep
+        self._current_cycle = cycle
+        cycle.keep_alive = cycle.keep_alive and keep
+        self._start_asgi_task(cycle, self.app)
+
+    # --- writing ---
+
+    def write_refusal(self, error: AwsError) -> None:
+        head: Head | None = None
+        service = "lambda"
+        request_id = self._desk.new_request_id()
+        if self._fields:
+            try:
+                head = self._head(list(self._fields.items()), self._fields, request_id)
+                service = service_of(head, scope_of(head))
+            except httptools.HttpParserError:
+                head = None
+        extra = self._desk.guard.cors_headers(self._fields) if b"origin" in self._fields else []
+        self._write_error(error, service, head, request_id, extra)
+
+    def _write_error(self, error: AwsError, service: str, head: Head | None, request_id: str, extra: Headers) -> None:
+        response = answers.error_response(error, service, head, request_id)
+        assert isinstance(response.body, bytes)
+        no_body = head is not None and head.method == "HEAD"
+        self._write(response.status, answers.encoded(response.headers) + extra, response.body, no_body=no_body)
+
+    def _write(self, status: int, headers: Headers, body: bytes, *, no_body: bool = False) -> None:
+        self.transport.write(
+            answers.whole(status, headers, body, date=self._desk.date, keep_alive=self._keep_current, no_body=no_body)
+        )
+
+    def _head(self, headers: Headers, fields: dict[bytes, bytes], request_id: str) -> Head:
+        parsed = httptools.parse_url(self.url)
+        return Head(
+            self.parser.get_method().decode("latin-1"),
+            (parsed.path or b"/").decode("latin-1"),
+            (parsed.query or b"").decode("latin-1"),
+            headers,
+            fields,
+            request_id,
+            self._identity,
+        )
+
+    def _local_address(self) -> str:
+        return self.server[0].removeprefix("::ffff:") if self.server else ""

@@ -1,0 +1,175 @@
+"""Runs what lies on the asynchronous queue: claims due events, invokes, and retries as Lambda does.
+
+A function error is retried after one minute, then after two; a throttle or a failure of ours goes back with 1 s to
+5 min of back-off until the event is six hours old. An event leaves the queue only in the transaction that says it is
+done: a node killed at any moment runs it again, so delivery is at least once. Source: developer guide, "How Lambda
+handles errors and retries with asynchronous invocation".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from pilotlight.clock import Clock
+from pilotlight.environments.invocation import Outcome
+from pilotlight.errors import AwsError, ResourceNotFoundException
+from pilotlight.invoke.async_event import QUEUE_PREFIX, AsyncEvent, decode, encode
+from pilotlight.invoke.invoker import Invoker, Resolver
+from pilotlight.invoke.messages import InvokeRequest
+from pilotlight.store.interface import Change, Done, QueueItem, Retry, Store
+
+logger = logging.getLogger(__name__)
+
+RETRY_WAITS_MS = (60_000, 120_000)
+BACKOFF_FIRST_MS = 1_000
+BACKOFF_LAST_MS = 300_000
+MAX_AGE_MS = 6 * 3600 * 1000
+#: longer than any function may run; a node that dies gives its leases back when it starts again
+LEASE_MS = 20 * 60 * 1000
+_LOOK_AGAIN_MS = 60_000
+
+
+class Dispatcher:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        invoker: Invoker,
+        resolver: Resolver,
+        clock: Clock,
+        limit: int,
+        permitted: Callable[[AsyncEvent], bool],
+    ) -> None:
+        """`limit` is how many events run at once; `permitted` tells whether a trigger may still invoke."""
+        self._store = store
+        self._invoker = invoker
+        self._resolve = resolver.resolve
+        self._clock = clock
+        self._limit = limit
+        self._permitted = permitted
+        self._running = 0
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._settling: set[asyncio.Task[None]] = set()
+        self._unsubscribe: Callable[[], None] | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Events that run, or whose end is being recorded."""
+        return self._running + len(self._settling)
+
+    def start(self) -> None:
+        self._unsubscribe = self._store.subscribe(self._wake.set, on="queue")
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Claim nothing more, and record what has ended."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        while self._settling:
+            await asyncio.gather(*self._settling, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                room = self._limit - self._running
+                items = await self._claim(room) if room > 0 else []
+                for item in items:
+                    self._begin(item)
+                if not items or self._running >= self._limit:
+                    await self._wait()
+            except Exception:
+                logger.exception("the asynchronous queue could not be read; trying again")
+                await asyncio.sleep(1)
+
+    async def _claim(self, room: int) -> list[QueueItem]:
+        return await self._store.claim(QUEUE_PREFIX, self._clock.time_ms(), LEASE_MS, room)
+
+    async def _wait(self) -> None:
+        """Until something was committed or ended, or the next event is due."""
+        due_ms = None if self._running >= self._limit else await self._store.next_due(QUEUE_PREFIX)
+        until_ms = due_ms if due_ms is not None else self._clock.time_ms() + _LOOK_AGAIN_MS
+        woken = asyncio.ensure_future(self._wake.wait())
+        due = asyncio.ensure_future(self._clock.sleep_until(until_ms))
+        try:
+            await asyncio.wait({woken, due}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
+            due.cancel()
+
+    def _begin(self, item: QueueItem) -> None:
+        event = decode(item.body)
+        self._running += 1
+
+        def done(outcome: Outcome) -> None:
+            self._running -= 1
+            self._settle(self._after(item, event, outcome))
+
+        try:
+            if not self._permitted(event):
+                raise ResourceNotFoundException(f"{event.source} may no longer invoke {event.function}")
+            version = self._resolve(event.account, event.region, event.function, event.qualifier)
+            self._invoker.run(
+                version,
+                InvokeRequest(
+                    event.account,
+                    event.region,
+                    event.function,
+                    event.qualifier,
+                    event.request_id,
+                    event.payload,
+                    trace_header=event.trace_header,
+                ),
+                done,
+            )
+        except ResourceNotFoundException as error:
+            self._running -= 1
+            logger.warning("event %s is dropped: %s", event.request_id, error)
+            self._settle(Done(item.queue, item.item_id, item.lease))
+        except AwsError:
+            self._running -= 1
+            self._settle(self._back_off(item, event))
+
+    def _after(self, item: QueueItem, event: AsyncEvent, outcome: Outcome) -> Change:
+        if outcome.never_ran:
+            return self._back_off(item, event)
+        if not outcome.function_error:
+            return Done(item.queue, item.item_id, item.lease)
+        event.failures += 1
+        if event.failures > len(RETRY_WAITS_MS):
+            logger.info("event %s of %s failed %d times", event.request_id, event.function, event.failures)
+            return Done(item.queue, item.item_id, item.lease)
+        return self._retry(item, event, RETRY_WAITS_MS[event.failures - 1])
+
+    def _back_off(self, item: QueueItem, event: AsyncEvent) -> Change:
+        if self._clock.time_ms() - event.accepted_ms >= MAX_AGE_MS:
+            logger.info("event %s of %s is given up: six hours old", event.request_id, event.function)
+            return Done(item.queue, item.item_id, item.lease)
+        wait_ms = min(BACKOFF_FIRST_MS << min(event.refusals, 20), BACKOFF_LAST_MS)
+        event.refusals += 1
+        return self._retry(item, event, wait_ms)
+
+    def _retry(self, item: QueueItem, event: AsyncEvent, wait_ms: int) -> Change:
+        return Retry(item.queue, item.item_id, item.lease, self._clock.time_ms() + wait_ms, encode(event))
+
+    def _settle(self, change: Change) -> None:
+        task = asyncio.create_task(self._record(change))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
+    async def _record(self, change: Change) -> None:
+        try:
+            await self._store.transact([change])
+        except Exception:
+            # Not lost: its lease ends, and it runs again. At least once is the promise.
+            logger.exception("the end of an event could not be recorded")
+        finally:
+            self._wake.set()

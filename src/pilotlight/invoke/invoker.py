@@ -1,0 +1,218 @@
+"""The way in for every invocation: resolve the version, admit it, run it or put it on the durable queue.
+
+`submit` is the hot path: no awaiting, no SQL, one callback. A trigger, a poller and the front all come through here;
+nothing else starts an invocation. Statuses: 200 with the payload (function errors included), 202 accepted for later,
+204 dry run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from pilotlight.catalog.records import FunctionVersion
+from pilotlight.clock import Clock
+from pilotlight.environments.invocation import Invocation, Outcome
+from pilotlight.environments.pool import Pool
+from pilotlight.errors import AwsError, ResourceConflictException, ServiceException, ServiceUnavailableException
+from pilotlight.invoke.admission import Admission
+from pilotlight.invoke.async_event import AsyncEvent, enqueue
+from pilotlight.invoke.messages import InvokeReply, InvokeRequest
+from pilotlight.observe.counters import Counters
+from pilotlight.store.interface import Store
+
+Reply = Callable[[InvokeReply], None]
+
+_LOG_TAIL_BYTES = 4096
+_DRY_RUN = InvokeReply(status=204)
+
+
+class Resolver(Protocol):
+    def resolve(self, account: str, region: str, function_ref: str, qualifier: str | None) -> FunctionVersion: ...
+
+
+class Invoker:
+    def __init__(
+        self, *, resolver: Resolver, pool: Pool, store: Store, clock: Clock, counters: Counters, concurrency: int
+    ) -> None:
+        self._resolve = resolver.resolve
+        self._pool = pool
+        self._store = store
+        self._clock = clock
+        self._counters = counters
+        self.admission = Admission(concurrency)
+        self._draining = False
+        self._quiet = asyncio.Event()
+        self._accepting: set[asyncio.Task[None]] = set()
+
+    def submit(self, request: InvokeRequest, reply: Reply) -> None:
+        """Serve one call; `reply` is called exactly once, perhaps before this returns. Never raises."""
+        try:
+            if self._draining:
+                raise ServiceUnavailableException("The node is stopping.")
+            version = self._resolve(request.account, request.region, request.function, request.qualifier)
+            if version.state != "Active":
+                raise ResourceConflictException(
+                    "The operation cannot be performed at this time. "
+                    f"The function is currently in the following state: {version.state}"
+                )
+            kind = request.invocation_type
+            if kind == "RequestResponse":
+                self.run(version, request, _SyncCall(version, reply, request.log_tail).done)
+            elif kind == "Event":
+                task = asyncio.ensure_future(self._accept(version, request, reply))
+                self._accepting.add(task)
+                task.add_done_callback(self._accepting.discard)
+            else:
+                reply(_DRY_RUN)
+        except AwsError as error:
+            reply(InvokeReply(error=error))
+
+    async def invoke(self, request: InvokeRequest) -> InvokeReply:
+        """`submit`, awaited."""
+        future: asyncio.Future[InvokeReply] = asyncio.get_running_loop().create_future()
+        self.submit(request, lambda reply: None if future.done() else future.set_result(reply))
+        return await future
+
+    def run(self, version: FunctionVersion, request: InvokeRequest, done: Callable[[Outcome], None]) -> None:
+        """Admit and run on an environment. Raises TooManyRequestsException when there is no room."""
+        scope = (version.account, version.region)
+        try:
+            self.admission.enter(scope)
+        except AwsError:
+            self._counters.throttled(version)
+            raise
+        qualifier = request.qualifier or _qualifier_of(request.function)
+        arn = version.function_arn
+        call = _Admitted(self, scope, version, done)
+        client_context = request.client_context
+        self._pool.run(
+            version,
+            Invocation(
+                request.request_id,
+                request.payload,
+                f"{arn}:{qualifier}" if qualifier else arn,
+                request.trace_header or new_trace_header(),
+                call.done,
+                client_context=base64.b64decode(client_context).decode() if client_context else "",
+                log_tail=request.log_tail,
+            ),
+        )
+
+    async def _accept(self, version: FunctionVersion, request: InvokeRequest, reply: Reply) -> None:
+        """Put an Event on the durable queue; 202 once it is on disk."""
+        now_ms = self._clock.time_ms()
+        event = AsyncEvent(
+            account=version.account,
+            region=version.region,
+            function=version.name,
+            qualifier=request.qualifier or _qualifier_of(request.function) or None,
+            request_id=request.request_id,
+            payload=request.payload,
+            caller=request.caller,
+            source=request.source,
+            trace_header=request.trace_header or new_trace_header(),
+            accepted_ms=now_ms,
+        )
+        try:
+            await self._store.transact([enqueue(event, now_ms)])
+        except Exception as error:
+            reply(InvokeReply(error=ServiceException(f"The event could not be stored: {error}")))
+            return
+        reply(InvokeReply(status=202))
+
+    def count(self, version: FunctionVersion, outcome: Outcome) -> None:
+        self._counters.invoked(
+            version,
+            outcome.duration_ms,
+            outcome.billed_ms,
+            outcome.function_error != "",
+            outcome.init_ms is not None,
+        )
+
+    def left(self, scope: tuple[str, str]) -> None:
+        self.admission.leave(scope)
+        if self._draining and not self.admission.in_flight:
+            self._quiet.set()
+
+    async def drain(self, seconds: float) -> bool:
+        """Take nothing new; wait for what is running. True when all of it finished in time."""
+        self._draining = True
+        if self.admission.in_flight:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._quiet.wait()
+            except TimeoutError:
+                return False
+        return True
+
+
+class _Admitted:
+    """Leaves the admission and counts, whatever the outcome, then passes it on."""
+
+    __slots__ = ("_done", "_invoker", "_scope", "_version")
+
+    def __init__(
+        self, invoker: Invoker, scope: tuple[str, str], version: FunctionVersion, done: Callable[[Outcome], None]
+    ) -> None:
+        self._invoker = invoker
+        self._scope = scope
+        self._version = version
+        self._done = done
+
+    def done(self, outcome: Outcome) -> None:
+        invoker = self._invoker
+        invoker.left(self._scope)
+        if not outcome.never_ran:
+            invoker.count(self._version, outcome)
+        self._done(outcome)
+
+
+class _SyncCall:
+    """A RequestResponse call: turns the outcome into the reply."""
+
+    __slots__ = ("_log_tail", "_reply", "_version")
+
+    def __init__(self, version: FunctionVersion, reply: Reply, log_tail: bool) -> None:
+        self._version = version
+        self._reply = reply
+        self._log_tail = log_tail
+
+    def done(self, outcome: Outcome) -> None:
+        if outcome.never_ran:
+            message = msgspec.json.decode(outcome.payload)["errorMessage"]
+            self._reply(InvokeReply(error=ServiceException(message)))
+            return
+        self._reply(
+            InvokeReply(
+                200,
+                outcome.payload,
+                self._version.version,
+                outcome.function_error or None,
+                tail(outcome.log_tail) if outcome.log_tail is not None else None,
+            )
+        )
+
+
+def tail(messages: list[str]) -> str:
+    """Base64 of the last 4 KB of an invocation's log, as X-Amz-Log-Result has it."""
+    text = "".join(message if message.endswith("\n") else message + "\n" for message in messages)
+    return base64.b64encode(text.encode()[-_LOG_TAIL_BYTES:]).decode()
+
+
+def new_trace_header() -> str:
+    """An X-Ray trace header for a call that came without one, not sampled."""
+    getrandbits = random.getrandbits
+    return f"Root=1-{int(time.time()):08x}-{getrandbits(96):024x};Parent={getrandbits(64):016x};Sampled=0"
+
+
+def _qualifier_of(function_ref: str) -> str:
+    """The qualifier inside a reference: `name:1`, `123456789012:function:name:1`, or a full qualified ARN."""
+    colons = function_ref.count(":")
+    return function_ref.rpartition(":")[2] if colons in (1, 3, 7) else ""

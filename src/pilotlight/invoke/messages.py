@@ -1,0 +1,45 @@
+"""What the front hands to `invoke`, and what it gets back: small values, no wire formats."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from pilotlight.errors import AwsError
+
+InvocationType = Literal["RequestResponse", "Event", "DryRun"]
+
+
+class InvokeRequest(msgspec.Struct, gc=False):
+    """One Invoke call, already authenticated, not yet resolved to a version."""
+
+    account: str
+    region: str
+    function: str
+    """As it stood in the path, percent-decoded: a name, partial ARN or full ARN, with or without `:qualifier`."""
+    qualifier: str | None
+    request_id: str
+    payload: bytes
+    invocation_type: InvocationType = "RequestResponse"
+    log_tail: bool = False
+    client_context: str | None = None
+    """Base64 of JSON, as the client sent it."""
+    trace_header: str | None = None
+    caller: str = ""
+    """ARN of who calls, or "" for an anonymous caller in development mode."""
+    source: str = ""
+    """For a call by a trigger: its service principal, for example `s3.amazonaws.com`."""
+
+
+class InvokeReply(msgspec.Struct, gc=False):
+    """The answer to an InvokeRequest. `error` set means nothing else is."""
+
+    status: int = 200
+    payload: bytes = b""
+    executed_version: str = "$LATEST"
+    function_error: str | None = None
+    """`Handled` or `Unhandled`, sent as X-Amz-Function-Error."""
+    log_result: str | None = None
+    """Base64 of the last 4 KB of log, when asked for."""
+    error: AwsError | None = None

@@ -1,0 +1,290 @@
+"""The composition root: builds one node from Settings, starts its rooms in order and stops them in reverse.
+
+Every room gets what it needs here and nowhere else; reading `_start` from top to bottom is reading what depends on
+what. Whatever is acquired goes on one exit stack at the moment it is acquired.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import secrets
+import uuid
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from pilotlight import __version__
+from pilotlight.catalog import names, policy
+from pilotlight.catalog.catalog import Catalog
+from pilotlight.catalog.credentials import CredentialIssuer, Identity
+from pilotlight.catalog.records import FunctionVersion
+from pilotlight.clock import Clock
+from pilotlight.environments.code import Code
+from pilotlight.environments.environment import EnvironmentTools
+from pilotlight.environments.pool import Pool
+from pilotlight.front.server import Front
+from pilotlight.invoke.async_event import AsyncEvent, enqueue
+from pilotlight.invoke.dispatcher import Dispatcher
+from pilotlight.invoke.invoker import Invoker, new_trace_header
+from pilotlight.neighbours.neighbours import Neighbours
+from pilotlight.observe.api import logs_handlers
+from pilotlight.observe.counters import Counters
+from pilotlight.observe.logs import LogStore
+from pilotlight.operations.api import lambda_handlers
+from pilotlight.operations.code_location import CodeLocation
+from pilotlight.operations.context import OperationsContext
+from pilotlight.runtimes.python.launcher import PythonLauncher
+from pilotlight.settings import Settings
+from pilotlight.store.blobs import Blobs
+from pilotlight.store.interface import Change, Store
+from pilotlight.store.packages import Packages
+from pilotlight.store.sqlite import open_sqlite
+from pilotlight.triggers.s3_tap import S3Tap
+from pilotlight.wire.service import ServiceApi
+
+logger = logging.getLogger(__name__)
+
+_KEY_BYTES = 32
+
+
+class Node:
+    """`async with Node(settings, clock=...) as node:` serves inside the block; `port` says where."""
+
+    store: Store
+    catalog: Catalog
+    log_store: LogStore
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._stack = AsyncExitStack()
+        self._draining = False
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        settings, clock = self.settings, self._clock
+        data = settings.data_path
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _raise_file_limit()
+
+        # What is kept: records and queues, packages, logs.
+        self.store = store = open_sqlite(data, clock=clock)
+        stack.push_async_callback(store.close)
+        await store.release_leases()
+        key = _secret_key(data / "secret.key")
+        credentials = CredentialIssuer(key)
+        blobs = Blobs(data / "blobs")
+        packages = Packages(data / "packages", blobs, max_unzipped_bytes=settings.max_unzipped_bytes)
+        stack.callback(packages.close)
+        self.log_store = log_store = LogStore(data / "logs", clock, settings)
+        await log_store.start()
+        stack.push_async_callback(log_store.stop)
+        counters = Counters(log_store, clock)
+        await counters.start()
+        stack.push_async_callback(counters.stop)
+        self.catalog = catalog = await Catalog.open(store, settings, clock)
+        stack.push_async_callback(catalog.close)
+
+        # What runs functions.
+        self._launcher = launcher = PythonLauncher(settings)
+        await launcher.start()
+        stack.push_async_callback(launcher.stop)
+        self._code = code = Code(packages, launcher.interpreter_path)
+        self._pool = pool = Pool(
+            EnvironmentTools(
+                launcher=launcher,
+                code_directory=code.directory,
+                runtime_notice=lambda version: launcher.notice(version.runtime),
+                log_store=log_store,
+                credentials=credentials,
+                clock=clock,
+                endpoint_protocol=self._endpoint_protocol,
+                network=settings.network,
+            ),
+            idle_s=settings.idle_environment_s,
+            max_idle=settings.max_idle_environments,
+        )
+        pool.start()
+        stack.push_async_callback(pool.stop)
+        self._background: set[asyncio.Task[Any]] = set()
+        stack.callback(catalog.subscribe(self._version_changed))
+        self._invoker = invoker = Invoker(
+            resolver=catalog, pool=pool, store=store, clock=clock, counters=counters, concurrency=settings.concurrency
+        )
+
+        # What stands next door, and what it sends.
+        self._neighbours = neighbours = Neighbours(settings)
+        stack.push_async_callback(neighbours.stop)
+        self._tap = tap = S3Tap(
+            settings=settings,
+            store=store,
+            clock=clock,
+            request=neighbours.request,
+            resolve=catalog.resolve,
+            may_invoke=self._may_invoke,
+            enqueue_event=self._trigger_event,
+            is_embedded=neighbours.is_embedded,
+        )
+        await tap.start()
+        stack.push_async_callback(tap.stop)
+        neighbours.use_tap(tap)
+        self._dispatcher = dispatcher = Dispatcher(
+            store=store,
+            invoker=invoker,
+            resolver=catalog,
+            clock=clock,
+            limit=settings.async_concurrency,
+            permitted=tap.still_permitted,
+        )
+        dispatcher.start()
+        stack.push_async_callback(dispatcher.stop)
+
+        # What clients see.
+        code_location = CodeLocation(key, clock, blobs)
+        operations = OperationsContext(
+            settings=settings,
+            clock=clock,
+            catalog=catalog,
+            blobs=blobs,
+            packages=packages,
+            runtimes=launcher,
+            code_from_s3=neighbours.code_from_s3,
+            code_location=code_location,
+        )
+        self._front = front = Front(
+            settings=settings,
+            clock=clock,
+            invoker=invoker,
+            services={
+                "lambda": ServiceApi("lambda", lambda_handlers(operations)).handle,
+                "logs": ServiceApi("logs", logs_handlers(log_store, clock)).handle,
+            },
+            forward=neighbours.forward,
+            code_download=code_location.download,
+            credentials=credentials,
+            health=self._health,
+        )
+        await front.start()
+        stack.push_async_callback(front.stop)
+        for runtime in settings.prewarm_runtimes:
+            self._in_background(launcher.prewarm(runtime))
+
+    # -- what outsiders ask of a node --------------------------------------------------------------------------------
+
+    @property
+    def port(self) -> int:
+        return self._front.port
+
+    @property
+    def concurrent_executions(self) -> int:
+        return self._invoker.admission.in_flight
+
+    @property
+    def in_flight_events(self) -> int:
+        """Events taken from the queue whose end is not recorded yet."""
+        return self._dispatcher.in_flight
+
+    async def drain(self) -> None:
+        """Take nothing new; what is running may finish within settings.drain_s."""
+        self._draining = True
+        await self._dispatcher.stop()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._front.drain(self.settings.drain_s))
+            tasks.create_task(self._invoker.drain(self.settings.drain_s))
+
+    def facts(self) -> dict[str, Any]:
+        """What the start banner and `doctor` tell."""
+        return {**msgspec.structs.asdict(self._launcher.describe()), "neighbours": self._neighbours.describe()}
+
+    def _health(self) -> dict[str, Any]:
+        return {
+            "status": "draining" if self._draining else "serving",
+            "version": __version__,
+            "environments": self._pool.statistics(),
+            "concurrentExecutions": self.concurrent_executions,
+        }
+
+    # -- what rooms are handed instead of each other -----------------------------------------------------------------
+
+    def _endpoint_protocol(self, identity: Identity) -> asyncio.Protocol:
+        return self._front.protocol(identity)
+
+    def _version_changed(self, version: FunctionVersion) -> None:
+        """The catalog's news: replace environments, and get the package ready before the first call wants it."""
+        self._pool.changed(version)
+        if version.state != "Deleting":
+            self._in_background(self._prepare(version))
+
+    async def _prepare(self, version: FunctionVersion) -> None:
+        await self._code.directory(version)
+        await self._launcher.prewarm(version.runtime)
+
+    def _may_invoke(self, version: FunctionVersion, principal: str, source_arn: str, source_account: str) -> bool:
+        name = names.FunctionName(version.account, version.region, version.name, None)
+        return policy.may_invoke(self.catalog.statements(name), principal, source_arn, source_account)
+
+    def _trigger_event(self, function_arn: str, payload: bytes, source: str, source_arn: str) -> Change:
+        _, _, _, region, account, _, name, *qualifier = function_arn.split(":")
+        now_ms = self._clock.time_ms()
+        event = AsyncEvent(
+            account=account,
+            region=region,
+            function=name,
+            qualifier=qualifier[0] if qualifier else None,
+            request_id=str(uuid.uuid4()),
+            payload=payload,
+            source=source,
+            source_arn=source_arn,
+            trace_header=new_trace_header(),
+            accepted_ms=now_ms,
+        )
+        return enqueue(event, now_ms)
+
+    def _in_background(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background_done)
+
+    def _background_done(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.warning("preparing ahead of a first call: %s", error)
+
+
+def _secret_key(path: Path) -> bytes:
+    """The node's own key, made at its first start; only the node's user can read it."""
+    with contextlib.suppress(FileNotFoundError):
+        key = path.read_bytes()
+        if len(key) == _KEY_BYTES:
+            return key
+    partial = path.with_suffix(".partial")
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(key := secrets.token_bytes(_KEY_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    return key
+
+
+def _raise_file_limit() -> None:
+    """Each environment needs a dozen descriptors here; the usual soft limit of 1,024 would end at eighty."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

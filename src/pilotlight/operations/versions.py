@@ -1,0 +1,136 @@
+"""PublishVersion and ListVersionsByFunction, and the rules of versions that creating and updating share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pilotlight.catalog import lifecycle, names
+from pilotlight.catalog.catalog import FunctionChange, FunctionView
+from pilotlight.catalog.records import LATEST, Function, FunctionVersion
+from pilotlight.errors import (
+    InvalidParameterValueException,
+    PreconditionFailedException,
+    ResourceConflictException,
+    ResourceNotFoundException,
+)
+from pilotlight.operations import code, unsupported
+from pilotlight.operations.authorization import function_named
+from pilotlight.operations.configuration import Configuration, configuration, listed_configuration
+from pilotlight.operations.context import OperationsContext
+from pilotlight.operations.paging import Key, page
+from pilotlight.wire.messages import Call
+
+FUNCTIONS_ONLY = (
+    "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "
+    "Please specify either a function name or an unqualified function ARN."
+)
+
+
+async def publish_version(context: OperationsContext, call: Call) -> Configuration:
+    """$LATEST as it is under the next number, Active at once; when nothing changed since, the version there is."""
+    params = call.params
+    name = function_named(call, params["FunctionName"])
+    if name.qualifier not in (None, LATEST):
+        raise InvalidParameterValueException(FUNCTIONS_ONLY)
+    unsupported.refuse(params)
+
+    def publish(view: FunctionView | None) -> tuple[FunctionChange | None, FunctionVersion]:
+        latest = changeable_latest(name, view, params.get("RevisionId"))
+        assert view is not None
+        _check_sha256(latest, params.get("CodeSha256"))
+        if (existing := unchanged_since(view, latest)) is not None:
+            return None, existing
+        code.check_storage(context, call, latest.unzipped_size)
+        function, version = _published(view.function, latest, context.clock.time_ms(), params.get("Description"))
+        # AWS gives $LATEST a new RevisionId too.
+        return FunctionChange(function, (lifecycle.revised(latest), version)), version
+
+    version = await context.catalog.change(name.account, name.region, name.name, publish)
+    return configuration(version, version.qualified_arn)
+
+
+async def list_versions_by_function(context: OperationsContext, call: Call) -> dict[str, Any]:
+    name = function_named(call, call.params["FunctionName"])
+    view = context.catalog.function(name.account, name.region, name.name)
+    if view is None:
+        raise ResourceNotFoundException(f"Function not found: {name.arn}")
+    shown, marker = page(
+        (view.latest, *view.published), list_key, call.params.get("Marker"), call.params.get("MaxItems")
+    )
+    return {"Versions": [listed_configuration(v, v.qualified_arn) for v in shown], "NextMarker": marker}
+
+
+def list_key(version: FunctionVersion) -> Key:
+    return version.name, 0 if version.version == LATEST else int(version.version)
+
+
+def changeable_latest(name: names.FunctionName, view: FunctionView | None, revision_id: str | None) -> FunctionVersion:
+    """$LATEST, if it is there, is what the client believes it is, and is not busy changing."""
+    if view is None:
+        raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
+    latest = view.latest
+    check_revision(latest, revision_id, "GetFunction/GetAlias")
+    phase = lifecycle.phase(latest)
+    if phase is lifecycle.Phase.UPDATING:
+        raise ResourceConflictException(
+            "The operation cannot be performed at this time. "
+            f"An update is in progress for resource: {name.function_arn}"
+        )
+    if phase is not lifecycle.Phase.ACTIVE:
+        raise ResourceConflictException(
+            "The operation cannot be performed at this time. "
+            f"The function is currently in the following state: {latest.state}"
+        )
+    return latest
+
+
+def check_revision(version: FunctionVersion, revision_id: str | None, read_with: str) -> None:
+    """Optimistic locking: `revision_id` is what the client read last; `read_with` names what it should read it with."""
+    if revision_id and revision_id != version.revision_id:
+        raise PreconditionFailedException(
+            "The Revision Id provided does not match the latest Revision Id. "
+            f"Call the {read_with} API to retrieve the latest Revision Id"
+        )
+
+
+def unchanged_since(view: FunctionView, latest: FunctionVersion) -> FunctionVersion | None:
+    """The last version published, when `latest` is what it was published from."""
+    last = view.versions.get(str(view.function.next_version - 1))
+    return last if last is not None and last.published_from == latest.fingerprint else None
+
+
+def published_pending(
+    context: OperationsContext, function: Function, latest: FunctionVersion
+) -> tuple[Function, FunctionVersion]:
+    """A version published along with new code: it is Pending as long as that is being prepared."""
+    now_ms = context.clock.time_ms()
+    function, version = _published(function, latest, now_ms, None)
+    fresh = msgspec.structs.replace(
+        version, last_update_status="Successful", last_update_status_reason="", last_update_status_reason_code=""
+    )
+    return function, lifecycle.created(fresh, now_ms, context.settings.state_delay_ms)
+
+
+def _published(
+    function: Function, latest: FunctionVersion, now_ms: int, description: str | None
+) -> tuple[Function, FunctionVersion]:
+    version = msgspec.structs.replace(
+        latest,
+        version=str(function.next_version),
+        description=latest.description if description is None else description,
+        published_from=latest.fingerprint,
+        revision_id=lifecycle.new_revision_id(),
+        last_modified_ms=now_ms,
+        settles_at_ms=0,
+    )
+    return msgspec.structs.replace(function, next_version=function.next_version + 1), version
+
+
+def _check_sha256(latest: FunctionVersion, wanted: str | None) -> None:
+    if wanted and wanted != latest.code_sha256:
+        raise InvalidParameterValueException(
+            f"CodeSHA256 ({wanted}) is different from current CodeSHA256 in $LATEST ({latest.code_sha256}). "
+            "Please try again with the CodeSHA256 in $LATEST."
+        )

@@ -1,0 +1,42 @@
+"""The exec path: a fresh interpreter that was executed inside the sandbox, for functions that a fork cannot serve
+(LD_*, PYTHON*, MALLOC_* in the environment, an exec wrapper, native libraries in layers)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pilotlight_inside import channel as channels
+from pilotlight_inside.fork_path import search_path
+
+
+def run() -> None:
+    """Returns only by exceptions."""
+    _undo_locale_coercion()
+    channel = channels.Channel()
+    from awslambdaric import bootstrap  # noqa: F401  (the runtime's own, before the function's modules are in reach)
+
+    task_root = os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    layers = os.environ.pop("_PILOTLIGHT_PYTHON_DIRS", f"/opt/python/lib/{version}/site-packages:/opt/python")
+    sys.path[:] = search_path(task_root, layers.split(":") if layers else [])
+    gone = {"pilotlight_inside"}
+    for name in ("simplejson", "snapshot_restore_py"):
+        if any(os.path.exists(os.path.join(path, name)) for path in sys.path[: sys.path.index(_runtime())]):
+            gone.add(name)
+    for name in [name for name in sys.modules if name.partition(".")[0] in gone]:
+        del sys.modules[name]
+    channels.run_handler(os.environ.get("_HANDLER", ""), channel)
+
+
+def _runtime() -> str:
+    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def _undo_locale_coercion() -> None:
+    """Python sets LC_CTYPE for itself where the locale in LANG is not installed; the function did not ask for it."""
+    if "LC_CTYPE" in os.environ:
+        with open("/proc/self/environ", "rb") as file:
+            given = file.read().split(b"\0")
+        if not any(item.startswith(b"LC_CTYPE=") for item in given):
+            del os.environ["LC_CTYPE"]

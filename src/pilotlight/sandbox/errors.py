@@ -1,0 +1,11 @@
+"""What can go wrong when a process is to be confined, each as a sentence an operator can act on."""
+
+from __future__ import annotations
+
+
+class LaunchError(Exception):
+    """An environment could not be started; the message says what was tried and why it failed."""
+
+
+class SandboxLost(LaunchError):
+    """A kept sandbox went with the zygote that owned its namespaces: a reset needs a new sandbox."""

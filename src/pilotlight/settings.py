@@ -1,0 +1,116 @@
+"""One frozen Settings object: defaults, then a TOML file, then `PILOTLIGHT_*` environment variables, then flags.
+
+Every field is documented in docs/settings.md, and a test says so.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one node is told. Units are in the names."""
+
+    host: str = "127.0.0.1"
+    port: int = 4566
+    data_dir: str = ".pilotlight"
+    region: str = "us-east-1"
+    account_id: str = "000000000000"
+    auth: Literal["none", "sigv4"] = "none"
+    #: access key id -> secret access key, checked when auth is sigv4
+    access_keys: dict[str, str] = {}
+    #: further Host names (without port) that may address the node; loopback names and *.localhost always may
+    allowed_hosts: tuple[str, ...] = ()
+    #: Origins a browser page may call from; none by default
+    allowed_origins: tuple[str, ...] = ()
+    #: how long a create stays Pending and an update InProgress
+    state_delay_ms: int = 100
+    #: how a function is confined: `auto` takes the best the machine allows and says which
+    sandbox: Literal["auto", "namespaces", "process"] = "auto"
+    #: what a function may reach besides the Runtime API and the AWS endpoint
+    network: Literal["none", "host"] = "none"
+    #: runtime name -> interpreter path, beside those found on PATH, in pyenv and in uv
+    interpreters: dict[str, str] = {}
+    runtime_fallback: Literal["none", "nearest"] = "none"
+    #: runtimes whose zygote is started with the node instead of at first use
+    prewarm_runtimes: tuple[str, ...] = ()
+    #: where runtime sets (awslambdaric, boto3) are kept; empty means the user's cache directory
+    cache_dir: str = ""
+    #: account-wide concurrent executions
+    concurrency: int = 1000
+    #: events of asynchronous invocations that run at once on this node
+    async_concurrency: int = 32
+    #: how long an idle environment is kept
+    idle_environment_s: int = 600
+    #: idle environments kept over all functions before the least recently used one is retired
+    max_idle_environments: int = 1000
+    #: how long SIGTERM waits for in-flight invocations
+    drain_s: float = 10.0
+    #: largest request body of a control-plane call (a 50 MB package in base64, and room)
+    max_body_bytes: int = 75_000_000
+    max_header_bytes: int = 1_048_576
+    #: seconds a client may take to send its headers, or to take or send the next piece of a body
+    slow_client_s: float = 60.0
+    #: sum of all unzipped packages (AWS: 300 GB)
+    code_storage_bytes: int = 322_122_547_200
+    max_unzipped_bytes: int = 262_144_000
+    max_zipped_bytes: int = 52_428_800
+    #: AWS service (its signing name: s3, sqs, dynamodb ...) -> endpoint URL to use instead of the embedded one
+    endpoints: dict[str, str] = {}
+    #: embedded neighbours on or off; off means only `endpoints` are reachable
+    neighbours: bool = True
+    log_retention_days: int = 0
+    metrics: bool = True
+    #: what the node writes about itself on stderr, from this level up (functions' logs are kept elsewhere)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def data_path(self) -> Path:
+        return Path(self.data_dir).absolute()
+
+    @property
+    def cache_path(self) -> Path:
+        if self.cache_dir:
+            return Path(self.cache_dir).absolute()
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+        return Path(base).absolute() / "pilotlight"
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or has a value it cannot have; the message names it."""
+
+
+def load(file: str | None = None, environ: dict[str, str] | None = None, **flags: Any) -> Settings:
+    """Build the settings. `flags` given as None are taken as not given."""
+    values: dict[str, Any] = {}
+    if file:
+        try:
+            values.update(tomllib.loads(Path(file).read_text()))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"settings file {file}: {error}") from error
+    source = os.environ if environ is None else environ
+    for name in Settings.__struct_fields__:
+        text = source.get(f"PILOTLIGHT_{name.upper()}")
+        if text is not None:
+            values[name] = _from_text(name, text)
+    values.update({name: value for name, value in flags.items() if value is not None})
+    try:
+        return msgspec.convert(values, Settings, strict=True)
+    except msgspec.ValidationError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _from_text(name: str, text: str) -> Any:
+    """Environment values: JSON for lists, tables, numbers and booleans; anything else is a string."""
+    field = next(f for f in msgspec.structs.fields(Settings) if f.name == name)
+    if field.type is str or str(field.type).startswith("typing.Literal"):
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise SettingsError(f"PILOTLIGHT_{name.upper()}={text!r}: {error}") from error

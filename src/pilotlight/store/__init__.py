@@ -1,0 +1,1 @@
+"""Durable state: one interface, SQLite behind it; blobs and unpacked code packages on disk."""

@@ -1,0 +1,336 @@
+"""The embedded engine: SQLite in WAL mode, every commit fsynced, in a process of its own (sqlite_messages.py says why).
+
+This is the node's side: it turns calls into frames, one write per turn of the event loop, and answers into results.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pilotlight.clock import Clock, SystemClock
+from pilotlight.store.interface import (
+    Change,
+    ChangeEvent,
+    Conflict,
+    Extend,
+    QueueItem,
+    Record,
+    StoreBroken,
+    StoreClosed,
+    StoreError,
+    Topic,
+)
+from pilotlight.store.lock import DirectoryLock
+from pilotlight.store.sqlite_messages import (
+    ANSWERS,
+    FAILED,
+    WROTE_QUEUE,
+    WROTE_RECORDS,
+    AcquireLease,
+    ChangesSince,
+    Claim,
+    Close,
+    Counter,
+    Failure,
+    FrameReader,
+    Get,
+    NextDue,
+    Opening,
+    QueueDepth,
+    ReleaseLease,
+    ReleaseOwner,
+    Request,
+    Revision,
+    Scan,
+    Transact,
+    frame,
+    to_error,
+)
+
+logger = logging.getLogger(__name__)
+
+#: how many revisions the change feed reaches back
+FEED_REVISIONS = 100_000
+_ENCODER = msgspec.msgpack.Encoder()
+_FAILURE = msgspec.msgpack.Decoder(Failure)
+_EXIT_LIMIT_S = 10.0
+
+
+def open_sqlite(
+    data_dir: str | Path,
+    *,
+    owner: str = "node",
+    clock: Clock | None = None,
+    max_bytes: int = 0,
+    feed_revisions: int = FEED_REVISIONS,
+) -> SqliteStore:
+    """Open (or make) the store in `data_dir` and hold the directory's lock until it is closed.
+
+    `owner` is this node's name on the items it claims; `max_bytes` bounds the database file (0: the disk does).
+    Raises DataDirectoryInUse, SchemaTooNew, StoreFull, StoreBroken.
+    """
+    directory = Path(data_dir).absolute()
+    lock = DirectoryLock(directory)
+    try:
+        opening = Opening(str(directory), owner, max_bytes, feed_revisions)
+        return SqliteStore(StoreProcess(opening), lock, clock or SystemClock(), owner)
+    except BaseException:
+        lock.release()
+        raise
+
+
+class StoreProcess:
+    """One started store process and the channel to it. Construction returns when it has opened the database."""
+
+    def __init__(self, opening: Opening) -> None:
+        self.opening = opening
+        self.channel, theirs = socket.socketpair()
+        self.reader = FrameReader(self.channel)
+        with theirs:
+            # -P: what lies in the working directory is not imported. A session of its own: Ctrl-C is the node's.
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-P", "-m", "pilotlight.store.sqlite_process"),
+                    *(str(theirs.fileno()), msgspec.json.encode(opening).decode()),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+        try:
+            self._hello()
+        except BaseException:
+            self.end()
+            raise
+        self.channel.setblocking(False)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def _hello(self) -> None:
+        frames = self.reader.receive()
+        if not frames:
+            raise StoreBroken("The store's process ended before it had opened the database; its error is above.")
+        _, flags, payload = frames[0]
+        if flags & FAILED:
+            raise to_error(_FAILURE.decode(payload))
+
+    def end(self) -> None:
+        """It ends when the channel closes, after the commit it is in; killed when it has not within 10 s."""
+        self.channel.close()
+        try:
+            self._process.wait(_EXIT_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class _Pending(msgspec.Struct, gc=False):
+    request: Request
+    future: asyncio.Future[Any]
+
+
+class SqliteStore:
+    """The Store of one data directory. Made by `open_sqlite`.
+
+    A store process that dies is replaced at the next call; the calls it left unanswered raise StoreBroken.
+    """
+
+    def __init__(self, process: StoreProcess, lock: DirectoryLock, clock: Clock, owner: str) -> None:
+        self._opening = process.opening
+        self._process: StoreProcess | None = process
+        self._lock = lock
+        self._clock = clock
+        self._owner = owner
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._number = 0
+        self._pending: dict[int, _Pending] = {}
+        self._gathered: list[bytes] = []
+        self._unsent = bytearray()
+        self._wakes: list[tuple[int, Callable[[], None]]] = []
+        self._closed = False
+
+    @property
+    def process_id(self) -> int:
+        """Of the store process; 0 when there is none just now."""
+        return self._process.pid if self._process else 0
+
+    async def transact(self, changes: Sequence[Change]) -> int:
+        return await self._ask(Transact(list(changes), self._clock.time_ms()))
+
+    async def claim(self, queue_prefix: str, now_ms: int, lease_ms: int, limit: int) -> list[QueueItem]:
+        return await self._ask(Claim(queue_prefix, now_ms, lease_ms, limit))
+
+    async def extend(self, queue: str, item_id: str, lease: str, until_ms: int) -> None:
+        await self.transact([Extend(queue, item_id, lease, until_ms)])
+
+    async def release_leases(self, owner: str | None = None) -> int:
+        return await self._ask(ReleaseOwner(self._owner if owner is None else owner))
+
+    async def acquire_lease(self, name: str, owner: str, ttl_ms: int, now_ms: int) -> bool:
+        return await self._ask(AcquireLease(name, owner, ttl_ms, now_ms))
+
+    async def release_lease(self, name: str, owner: str) -> None:
+        await self._ask(ReleaseLease(name, owner))
+
+    async def get(self, kind: str, key: str) -> Record | None:
+        return await self._ask(Get(kind, key))
+
+    async def scan(self, kind: str, prefix: str = "", after: str = "", limit: int = 1000) -> list[Record]:
+        return await self._ask(Scan(kind, prefix, after, limit))
+
+    async def revision(self) -> int:
+        return await self._ask(Revision())
+
+    async def changes_since(self, revision: int, limit: int = 1000) -> list[ChangeEvent]:
+        return await self._ask(ChangesSince(revision, limit))
+
+    async def next_due(self, queue_prefix: str) -> int | None:
+        return await self._ask(NextDue(queue_prefix))
+
+    async def queue_depth(self, queue: str) -> int:
+        return await self._ask(QueueDepth(queue))
+
+    async def counter(self, name: str) -> int:
+        return await self._ask(Counter(name))
+
+    def subscribe(self, wake: Callable[[], None], on: Topic = "any") -> Callable[[], None]:
+        topics = {"any": WROTE_RECORDS | WROTE_QUEUE, "records": WROTE_RECORDS, "queue": WROTE_QUEUE}
+        entry = (topics[on], wake)
+        self._wakes.append(entry)
+
+        def unsubscribe() -> None:
+            with contextlib.suppress(ValueError):
+                self._wakes.remove(entry)
+
+        return unsubscribe
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        try:
+            if self._process is not None:
+                answered = self._ask(Close())
+                self._closed = True
+                with contextlib.suppress(StoreError):
+                    await answered
+        finally:
+            self._closed = True
+            self._wakes.clear()
+            self._let_go("The store was closed.")
+            self._lock.release()
+
+    # -- the channel
+
+    def _ask(self, request: Request) -> asyncio.Future[Any]:
+        """Have it sent at the end of this turn of the event loop, with everything else that was asked in it."""
+        if self._closed:
+            raise StoreClosed("The store is closed.")
+        loop = self._loop or self._attach()
+        payload = _ENCODER.encode(request)
+        future: asyncio.Future[Any] = loop.create_future()
+        self._number += 1
+        self._pending[self._number] = _Pending(request, future)
+        if not self._gathered:
+            loop.call_soon(self._send)
+        self._gathered.append(frame(self._number, 0, payload))
+        return future
+
+    def _attach(self) -> asyncio.AbstractEventLoop:
+        """Bind to the running loop; start another process (some 60 ms) when the last one died."""
+        if self._process is None:
+            self._process = StoreProcess(self._opening)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._process.channel.fileno(), self._receive)
+        return self._loop
+
+    def _send(self) -> None:
+        if self._process is None or self._loop is None:
+            return
+        waiting = bool(self._unsent)
+        self._unsent += b"".join(self._gathered)
+        self._gathered.clear()
+        if not waiting and not self._send_more():
+            self._loop.add_writer(self._process.channel.fileno(), self._send_rest)
+
+    def _send_rest(self) -> None:
+        if self._process is not None and self._loop is not None and self._send_more():
+            self._loop.remove_writer(self._process.channel.fileno())
+
+    def _send_more(self) -> bool:
+        """Whether all is sent. A broken channel drops it: `_receive` sees its end and says so to the callers."""
+        assert self._process is not None
+        try:
+            del self._unsent[: self._process.channel.send(self._unsent)]
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._unsent.clear()
+        return not self._unsent
+
+    def _receive(self) -> None:
+        assert self._process is not None
+        try:
+            frames = self._process.reader.receive()
+        except BlockingIOError:
+            return
+        except OSError:
+            frames = None
+        if frames is None:
+            logger.error("the store process (%d) has ended; another is started when needed", self._process.pid)
+            self._let_go("The store's process ended: whether this was done is not known.")
+            self._wake(WROTE_RECORDS | WROTE_QUEUE)
+            return
+        wrote = 0
+        for number, flags, payload in frames:
+            wrote |= flags
+            pending = self._pending.pop(number)
+            if pending.future.done():
+                continue  # its caller was cancelled; what it asked for is done
+            if flags & FAILED:
+                pending.future.set_exception(_to_error(pending.request, _FAILURE.decode(payload)))
+            else:
+                pending.future.set_result(ANSWERS[type(pending.request)].decode(payload))
+        self._wake(wrote)
+
+    def _wake(self, wrote: int) -> None:
+        for topics, wake in tuple(self._wakes):
+            if topics & wrote:
+                try:
+                    wake()
+                except Exception:
+                    logger.exception("a store subscriber's wake-up failed")
+
+    def _let_go(self, why: str) -> None:
+        """End the process, and fail what it left unanswered."""
+        process, self._process = self._process, None
+        if process is not None:
+            if self._loop is not None:
+                self._loop.remove_reader(process.channel.fileno())
+                self._loop.remove_writer(process.channel.fileno())
+            process.end()
+        self._loop = None
+        self._gathered.clear()
+        self._unsent.clear()
+        pending, self._pending = self._pending, {}
+        for one in pending.values():
+            if not one.future.done():
+                one.future.set_exception(StoreBroken(why))
+
+
+def _to_error(request: Request, failure: Failure) -> StoreError:
+    if failure.change >= 0 and isinstance(request, Transact):
+        return Conflict(request.changes[failure.change])
+    return to_error(failure)

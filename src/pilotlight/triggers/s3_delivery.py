@@ -1,0 +1,112 @@
+"""Carries S3's events from the durable queue to queues, topics and event buses, with back-off until they are taken.
+
+Events for functions do not come here: they lie on the asynchronous invocation queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from pilotlight.clock import Clock
+from pilotlight.errors import ServiceUnavailableException
+from pilotlight.store.interface import Change, Done, Enqueue, QueueItem, Retry, Store, StoreError
+from pilotlight.triggers.s3_targets import TargetFault, Targets
+
+logger = logging.getLogger(__name__)
+
+QUEUE_PREFIX = "s3-deliveries/"
+LEASE_MS = 120_000
+AT_ONCE = 16
+FIRST_WAIT_MS = 1_000
+LAST_WAIT_MS = 300_000
+MAX_AGE_MS = 24 * 3600 * 1000
+_LOOK_AGAIN_MS = 60_000
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """To a queue or topic: `arn` and `message`. To the default bus of `account` in `region`: `entry`."""
+
+    account: str
+    region: str
+    accepted_ms: int
+    arn: str = ""
+    message: str = ""
+    entry: dict[str, Any] = {}
+
+
+def enqueue(delivery: Delivery) -> Enqueue:
+    """The store change that accepts the delivery. One queue per target keeps a dead target from delaying others."""
+    target = delivery.arn or f"events/{delivery.account}/{delivery.region}"
+    return Enqueue(f"{QUEUE_PREFIX}{target}", msgspec.msgpack.encode(delivery), delivery.accepted_ms)
+
+
+class Deliverer:
+    def __init__(self, store: Store, clock: Clock, targets: Targets) -> None:
+        self._store = store
+        self._clock = clock
+        self._targets = targets
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._unsubscribe: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        self._unsubscribe = self._store.subscribe(self._wake.set)
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """What is under way is left to its lease, and is delivered again after the next start."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                items = await self._store.claim(QUEUE_PREFIX, self._clock.time_ms(), LEASE_MS, AT_ONCE)
+                if items:
+                    await self._store.transact(await asyncio.gather(*(self._deliver(item) for item in items)))
+                else:
+                    await self._wait()
+            except StoreError:
+                logger.exception("the deliveries of S3 events could not be read or recorded; trying again")
+                await self._clock.sleep_until(self._clock.time_ms() + FIRST_WAIT_MS)
+
+    async def _wait(self) -> None:
+        due_ms = await self._store.next_due(QUEUE_PREFIX)
+        woken = asyncio.ensure_future(self._wake.wait())
+        due = asyncio.ensure_future(
+            self._clock.sleep_until(due_ms if due_ms is not None else self._clock.time_ms() + _LOOK_AGAIN_MS)
+        )
+        try:
+            await asyncio.wait({woken, due}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
+            due.cancel()
+
+    async def _deliver(self, item: QueueItem) -> Change:
+        delivery = msgspec.msgpack.decode(item.body, type=Delivery)
+        done = Done(item.queue, item.item_id, item.lease)
+        try:
+            if delivery.arn:
+                await self._targets.send(delivery.arn, delivery.message)
+            else:
+                await self._targets.put_event(delivery.account, delivery.region, delivery.entry)
+        except (TargetFault, ServiceUnavailableException) as error:
+            target = delivery.arn or "EventBridge"
+            if self._clock.time_ms() - delivery.accepted_ms >= MAX_AGE_MS:
+                logger.warning("an S3 event for %s is given up after a day: %s", target, error)
+                return done
+            logger.info("an S3 event for %s was not taken and will be sent again: %s", target, error)
+            wait_ms = min(FIRST_WAIT_MS << min(item.attempts - 1, 20), LAST_WAIT_MS)
+            return Retry(item.queue, item.item_id, item.lease, self._clock.time_ms() + wait_ms)
+        return done

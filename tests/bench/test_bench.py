@@ -1,0 +1,46 @@
+"""The instruments of `make bench` work: the probe answers what a handler returns, the load generator counts right."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+
+from bench import load, measures
+from bench.run import Row, table
+
+
+def test_probe_runs_the_handler() -> None:
+    with measures.probe(2) as url:
+        for name in ("Ada", "Grace"):
+            request = urllib.request.Request(url, data=json.dumps({"name": name}).encode())
+            with urllib.request.urlopen(request) as answer:
+                assert json.load(answer) == {"hello": name}
+
+
+def test_own_load_generator_reports_what_it_did() -> None:
+    with measures.probe(4) as url:
+        command = [sys.executable, "-m", "bench.load", url, "4", "0.3"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    seen = json.loads(done.stdout.removeprefix("JSON "))
+    assert seen["requests"] > 10
+    assert seen["failed"] == 0
+    assert 0 < seen["p50_us"] <= seen["p99_us"]
+    assert seen["duration_us"] >= 300_000
+
+
+def test_load_on_a_node_counts_no_failures() -> None:
+    with measures.node() as node:
+        api = measures.Api(node.port)
+        api.create("hello", measures.HELLO)
+        api.wait_active("hello")
+        assert api.timed_invoke_ms("hello") > 0
+        seen = load.run(measures.invocations_url(node.endpoint, "hello"), connections=2, seconds=1)
+    assert seen.failed == 0
+    assert seen.rate > 10
+
+
+def test_table_marks_what_is_missed() -> None:
+    text = table([Row("a", "1 ms", "under 2 ms", True), Row("b", "3 ms", "under 2 ms", False), Row("c", "?", "", None)])
+    assert [line.split()[-1] for line in text.splitlines()[2:]] == ["met", "MISSED", "-"]

@@ -1,0 +1,41 @@
+"""What the end-to-end tests need again and again: a function made from a few lines of Python, and its answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.support import make_zip
+
+ROLE = "arn:aws:iam::000000000000:role/lambda-role"
+
+
+def create(client: Any, name: str, source: str | dict[str, str | bytes], **members: Any) -> dict[str, Any]:
+    """Create `name` from the text of app.py (or several files) and wait until it can be invoked."""
+    made = client.create_function(
+        FunctionName=name,
+        Runtime=members.pop("Runtime", "python3.11"),
+        Role=ROLE,
+        Handler=members.pop("Handler", "app.handler"),
+        Code={"ZipFile": make_zip(source)},
+        **members,
+    )
+    client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 200})
+    return made
+
+
+def invoke(client: Any, name: str, event: Any = None, **members: Any) -> Any:
+    """Invoke and decode the answer; a function error is an AssertionError."""
+    answer = client.invoke(FunctionName=name, Payload=json.dumps(event), **members)
+    body = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, body
+    return body
+
+
+def invoke_failing(client: Any, name: str, event: Any = None) -> dict[str, Any]:
+    """Invoke a function that is to fail; the error document it answers."""
+    answer = client.invoke(FunctionName=name, Payload=json.dumps(event))
+    body = json.loads(answer["Payload"].read())
+    assert answer["StatusCode"] == 200
+    assert answer["FunctionError"] == "Unhandled", body
+    return body

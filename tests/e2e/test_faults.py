@@ -1,0 +1,291 @@
+"""What goes wrong inside a function gets AWS's error, and nothing else is disturbed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.e2e.functions import create, invoke, invoke_failing
+from tests.support import NodeProcess, eventually, node_process
+
+COUNTING = "n = 0\ndef handler(e, c):\n    global n\n    n += 1\n    return n\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "handler", "error_type", "message"),
+    [
+        (
+            {"other.py": ""},
+            "app.handler",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'app': No module named",
+        ),
+        ({"app.py": "x = 1"}, "app.handler", "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'app'"),
+        ({"app.py": "def handler(:\n"}, "app.handler", "Runtime.UserCodeSyntaxError", "Syntax error in module 'app'"),
+        ({"app.py": "x"}, "app.handler", "NameError", "name 'x' is not defined"),
+        ({"app.py": "import nope"}, "app.handler", "Runtime.ImportModuleError", "No module named 'nope'"),
+        ({"app.py": ""}, "app", "Runtime.MalformedHandlerName", "Bad handler 'app'"),
+    ],
+)
+def test_code_that_cannot_be_loaded(
+    node: NodeProcess, unique_name: str, files: dict[str, str | bytes], handler: str, error_type: str, message: str
+) -> None:
+    client = node.client("lambda")
+    create(client, unique_name, files, Handler=handler)
+    for _ in range(2):
+        error = invoke_failing(client, unique_name)
+        assert error["errorType"] == error_type
+        assert message in error["errorMessage"]
+    tail = client.invoke(FunctionName=unique_name, LogType="Tail")["LogResult"]
+    assert f"Status: error\tError Type: {error_type}" in base64.b64decode(tail).decode()
+
+
+def test_an_exception_is_the_functions_answer_and_keeps_the_environment(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    create(
+        client,
+        unique_name,
+        "class Oops(Exception):\n    pass\nn = 0\n"
+        "def handler(e, c):\n    global n\n    n += 1\n    if e:\n        raise Oops('no: ' + e)\n    return n\n",
+    )
+    error = invoke_failing(client, unique_name, "why")
+    assert (error["errorType"], error["errorMessage"]) == ("Oops", "no: why")
+    assert "app.py" in error["stackTrace"][0]
+    assert invoke(client, unique_name) == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("import sys\ndef handler(e, c):\n    sys.exit(3)\n", "Runtime exited with error: exit status 3"),
+        ("import os\ndef handler(e, c):\n    os._exit(0)\n", "Runtime exited without providing a reason"),
+        (
+            "import os, signal\ndef handler(e, c):\n    os.kill(os.getpid(), signal.SIGKILL)\n",
+            "Runtime exited with error: signal: killed",
+        ),
+        (
+            "import os, signal\ndef handler(e, c):\n    os.kill(os.getpid(), signal.SIGSEGV)\n",
+            "Runtime exited with error: signal: segmentation fault",
+        ),
+    ],
+)
+def test_a_runtime_that_dies(node: NodeProcess, unique_name: str, source: str, message: str) -> None:
+    client = node.client("lambda")
+    create(client, unique_name, source)
+    answer = client.invoke(FunctionName=unique_name, LogType="Tail")
+    request_id = answer["ResponseMetadata"]["RequestId"]
+    assert json.loads(answer["Payload"].read()) == {
+        "errorType": "Runtime.ExitError",
+        "errorMessage": f"RequestId: {request_id} Error: {message}",
+    }
+    assert "Status: error\tError Type: Runtime.ExitError" in base64.b64decode(answer["LogResult"]).decode()
+
+
+def test_after_a_crash_the_same_slot_starts_anew(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    create(
+        client,
+        unique_name,
+        "import os\nn = 0\n"
+        "def handler(e, c):\n    global n\n    n += 1\n"
+        "    if e == 'crash':\n        open('/tmp/kept', 'w').write('yes')\n        os._exit(1)\n"
+        "    return [n, os.path.exists('/tmp/kept'), c.log_stream_name]\n",
+    )
+    _, kept, stream = invoke(client, unique_name)
+    assert not kept
+    invoke_failing(client, unique_name, "crash")
+    assert invoke(client, unique_name) == [1, True, stream], "new process, same /tmp, same environment"
+
+
+def test_dying_while_idle_is_noticed(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    create(
+        client,
+        unique_name,
+        "import os, threading\n"
+        "def handler(e, c):\n    threading.Timer(0.02, lambda: os._exit(9)).start()\n    return os.getpid()\n",
+    )
+    invoke(client, unique_name)
+    deadline = time.monotonic() + 0.3
+    while time.monotonic() < deadline:
+        pass
+    invoke(client, unique_name)
+
+
+def test_a_timeout_is_exact_and_kills_only_its_environment(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    other = unique_name + "-other"
+    create(client, other, COUNTING)
+    assert invoke(client, other) == 1
+    create(
+        client,
+        unique_name,
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "def handler(e, c):\n    print('before')\n    if e:\n        time.sleep(60)\n    return 'quick'\n",
+        Timeout=1,
+    )
+    assert invoke(client, unique_name) == "quick"
+    started = time.monotonic()
+    answer = client.invoke(FunctionName=unique_name, Payload=b"1", LogType="Tail")
+    took = time.monotonic() - started
+    request_id = answer["ResponseMetadata"]["RequestId"]
+    assert json.loads(answer["Payload"].read()) == {
+        "errorType": "Sandbox.Timedout",
+        "errorMessage": f"RequestId: {request_id} Error: Task timed out after 1.00 seconds",
+    }
+    assert 1.0 <= took < 1.5
+    log = base64.b64decode(answer["LogResult"]).decode()
+    assert "before\n" in log
+    assert "Status: timeout" in log
+    assert invoke(client, unique_name) == "quick"
+    assert invoke(client, other) == 2, "another function's environment was untouched"
+
+
+def test_a_slow_init_is_retried_inside_the_invocation(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    create(
+        client,
+        unique_name,
+        "import os, time\n"
+        "if not os.path.exists('/tmp/been'):\n    open('/tmp/been', 'w').close()\n    os._exit(5)\n"
+        "def handler(e, c):\n    return 'second try'\n",
+    )
+    answer = client.invoke(FunctionName=unique_name, LogType="Tail")
+    assert json.loads(answer["Payload"].read()) == "second try"
+    assert "Init Duration" not in base64.b64decode(answer["LogResult"]).decode().splitlines()[-1]
+
+
+def test_a_response_json_cannot_hold(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    create(client, unique_name, "def handler(e, c):\n    return {1, 2}\n")
+    error = invoke_failing(client, unique_name)
+    assert error["errorType"] == "Runtime.MarshalError"
+    assert "Unable to marshal response" in error["errorMessage"]
+
+
+def test_a_response_over_six_megabytes(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    create(client, unique_name, "def handler(e, c):\n    return 'x' * e\n", Timeout=20)
+    assert len(invoke(client, unique_name, 6 * 1024 * 1024 - 2)) == 6 * 1024 * 1024 - 2
+    error = invoke_failing(client, unique_name, 6 * 1024 * 1024 + 200)
+    assert error["errorType"] == "Function.ResponseSizeTooLarge"
+    assert error["errorMessage"] == "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
+    assert invoke(client, unique_name, 1) == "x"
+
+
+def test_payload_limits_and_malformed_json(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    create(client, unique_name, "def handler(e, c):\n    return len(e)\n", Timeout=20)
+    largest = b'"' + b"x" * (6 * 1024 * 1024 - 2) + b'"'
+    answer = client.invoke(FunctionName=unique_name, Payload=largest)
+    assert json.loads(answer["Payload"].read()) == 6 * 1024 * 1024 - 2
+    with pytest.raises(ClientError) as caught:
+        client.invoke(FunctionName=unique_name, Payload=b'"' + b"x" * (6 * 1024 * 1024) + b'"')
+    assert caught.value.response["Error"]["Code"] == "RequestEntityTooLargeException"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+    with pytest.raises(ClientError) as caught:
+        client.invoke(FunctionName=unique_name, InvocationType="Event", Payload=b'"' + b"x" * (1024 * 1024) + b'"')
+    assert caught.value.response["Error"]["Code"] == "RequestEntityTooLargeException"
+    with pytest.raises(ClientError) as caught:
+        client.invoke(FunctionName=unique_name, Payload=b'{"a": ')
+    assert caught.value.response["Error"]["Code"] == "InvalidRequestContentException"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+def test_a_hundred_megabytes_of_output(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    other = unique_name + "-other"
+    create(client, other, COUNTING)
+    create(
+        client,
+        unique_name,
+        "def handler(e, c):\n"
+        "    line = 'y' * 99_999\n"
+        "    for _ in range(1000):\n        print(line)\n"
+        "    print('the last line')\n    return 'done'\n",
+        Timeout=60,
+    )
+    answer = client.invoke(FunctionName=unique_name, LogType="Tail")
+    assert json.loads(answer["Payload"].read()) == "done"
+    assert "the last line" in base64.b64decode(answer["LogResult"]).decode()
+    assert invoke(client, other) == 1
+
+
+def test_forks_and_a_full_tmp(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    create(
+        client,
+        unique_name,
+        "import os, time\n"
+        "def handler(e, c):\n"
+        "    if e == 'fork':\n"
+        "        for _ in range(20):\n"
+        "            if os.fork() == 0:\n                time.sleep(600)\n                os._exit(0)\n"
+        "        return 'forked'\n"
+        "    try:\n"
+        "        with open('/tmp/full', 'wb') as f:\n"
+        "            for _ in range(600):\n                f.write(bytes(1 << 20))\n"
+        "    except OSError as error:\n        return error.strerror\n"
+        "    finally:\n        os.remove('/tmp/full')\n"
+        "    return 'no limit'\n",
+        Timeout=60,
+        MemorySize=1024,
+    )
+    assert invoke(client, unique_name, "fork") == "forked"
+    assert invoke(client, unique_name, "fill") == "No space left on device"
+    assert invoke(client, unique_name, "fork") == "forked"
+
+
+def test_a_killed_zygote_is_replaced(unique_name: str) -> None:
+    import os
+    import signal
+
+    with node_process(state_delay_ms=0) as node:
+        client = node.client("lambda")
+        create(client, unique_name, COUNTING)
+        assert invoke(client, unique_name) == 1
+        killed = set()
+        for pid in _descendants(node.pid):
+            if b"zygote" in _command(pid):
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+        assert killed
+        eventually(lambda: not any(os.path.exists(f"/proc/{pid}/root") and _command(pid) for pid in killed))
+
+        def answers() -> bool:
+            answer = client.invoke(FunctionName=unique_name)
+            return "FunctionError" not in answer
+
+        eventually(answers, what="the function answers again")
+
+
+def _descendants(pid: int) -> list[int]:
+    import os
+
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as stat:
+                    parent = int(stat.read().rpartition(")")[2].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            children.setdefault(parent, []).append(int(entry))
+    found, todo = [], [pid]
+    while todo:
+        for child in children.get(todo.pop(), []):
+            found.append(child)
+            todo.append(child)
+    return found
+
+
+def _command(pid: int) -> bytes:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""

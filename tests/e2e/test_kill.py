@@ -1,0 +1,109 @@
+"""kill -9 of the node at random moments under load loses no function and no accepted event."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+import time
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.e2e.functions import create
+from tests.support import NodeProcess, eventually
+
+KILLS = 20
+
+REPORTING = (
+    "import socket\n"
+    "def handler(event, context):\n"
+    "    with socket.create_connection(('127.0.0.1', event['port'])) as s:\n"
+    "        s.sendall(event['id'].encode())\n"
+    "        s.shutdown(socket.SHUT_WR)\n"
+    "        s.recv(1)\n"
+)
+
+
+class Collector:
+    """Writes down every event that ran; outside the node, so that nothing the node does can lose it."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._collect, daemon=True)
+        self._thread.start()
+
+    def _collect(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(2)
+                try:
+                    self.ran.append(connection.makefile("rb").read().decode())
+                    connection.sendall(b".")
+                except OSError:
+                    continue
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def test_accepted_events_survive_kills(tmp_path: Path, unique_name: str) -> None:
+    random.seed(20261121)
+    collector = Collector()
+    node = NodeProcess(tmp_path / "data", network="host", state_delay_ms=0, neighbours=False)
+    node.data_dir.mkdir()
+    accepted: list[str] = []
+    functions: list[str] = []
+    number = 0
+    try:
+        node.start()
+        create(node.client("lambda"), unique_name, REPORTING)
+        functions.append(unique_name)
+        for round_number in range(KILLS):
+            stop = threading.Event()
+            lock = threading.Lock()
+
+            def load(client: object, stop: threading.Event = stop, lock: threading.Lock = lock) -> None:
+                nonlocal number
+                while not stop.is_set():
+                    with lock:
+                        number += 1
+                        event_id = f"e{number:06d}"
+                    payload = f'{{"id": "{event_id}", "port": {collector.port}}}'
+                    try:
+                        client.invoke(FunctionName=unique_name, InvocationType="Event", Payload=payload)  # type: ignore[attr-defined]
+                    except (ClientError, BotoCoreError):
+                        continue
+                    with lock:
+                        accepted.append(event_id)
+
+            threads = [threading.Thread(target=load, args=(node.client("lambda"),)) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            extra = f"{unique_name}-{round_number}"
+            create(node.client("lambda"), extra, REPORTING)
+            functions.append(extra)
+            time.sleep(random.uniform(0.0, 0.25))
+            node.kill()
+            stop.set()
+            for thread in threads:
+                thread.join()
+            node.start()
+        client = node.client("lambda")
+        listed = {
+            f["FunctionName"] for page in client.get_paginator("list_functions").paginate() for f in page["Functions"]
+        }
+        assert listed == set(functions)
+        assert len(accepted) >= KILLS
+        eventually(lambda: set(accepted) <= set(collector.ran), within_s=90, what="every accepted event ran")
+        unknown = set(collector.ran) - {f"e{n:06d}" for n in range(1, number + 1)}
+        assert not unknown
+    finally:
+        node.stop()
+        collector.close()

@@ -1,0 +1,29 @@
+"""boto3 clients as a developer would make them: one endpoint, any credentials, no retries that would hide an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+
+def aws_client(service: str, endpoint: str, *, region: str = "us-east-1", **options: Any) -> Any:
+    """A boto3 client for `service` at `endpoint`. `options` go to `client()`; `config` is merged over ours.
+
+    A session of its own per client: boto3's default session is not safe to share between threads.
+    """
+    config = Config(
+        retries={"total_max_attempts": 1},
+        connect_timeout=5,
+        read_timeout=120,
+        s3={"addressing_style": "path"},
+        proxies={},
+        max_pool_connections=50,
+    )
+    extra = options.pop("config", None)
+    if extra is not None:
+        config = config.merge(extra)
+    options.setdefault("aws_access_key_id", "test")
+    options.setdefault("aws_secret_access_key", "test")
+    return boto3.session.Session().client(service, endpoint_url=endpoint, region_name=region, config=config, **options)
