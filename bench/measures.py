@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import io
 import json
-import re
 import statistics
 import subprocess
 import sys
@@ -15,7 +15,6 @@ import time
 import zipfile
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,7 +53,7 @@ def invocations_url(endpoint: str, name: str) -> str:
     return f"{endpoint}/2015-03-31/functions/{name}/invocations"
 
 
-@contextmanager
+@contextlib.contextmanager
 def probe(environments: int = 16) -> Generator[str]:
     """The limit probe, as a URL to send invocations to."""
     process = subprocess.Popen(
@@ -70,7 +69,7 @@ def probe(environments: int = 16) -> Generator[str]:
             process.stdout.close()
 
 
-@contextmanager
+@contextlib.contextmanager
 def node(**settings: object) -> Generator[NodeProcess]:
     """A node in a temporary data directory. The account's concurrency is raised: its quota is not what is measured."""
     with tempfile.TemporaryDirectory(prefix="pilotlight-bench-", ignore_cleanup_errors=True) as directory:
@@ -88,6 +87,12 @@ class Api:
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         self._headers = {"Authorization": load.AUTHORIZATION, "X-Amz-Date": "20261121T000000Z"}
+
+    def __enter__(self) -> Api:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
 
     def call(self, method: str, path: str, body: object = None) -> dict[str, object]:
         content = None if body is None else json.dumps(body).encode()
@@ -140,18 +145,27 @@ def warm(probe_url: str, node_url: str, *, connections: int, seconds: float, rou
     )
 
 
-def cold(api: Api, prefix: str, source: str, count: int) -> Quantiles:
+def deploy(node: NodeProcess, name: str, source: str = HELLO) -> str:
+    """Create a function, wait until it is Active, and return the URL that invokes it."""
+    with Api(node.port) as api:
+        api.create(name, source)
+        api.wait_active(name)
+    return invocations_url(node.endpoint, name)
+
+
+def cold(port: int, prefix: str, source: str, count: int) -> Quantiles:
     """The first invocation of `count` new functions, each with a package of its own, request to answer.
 
     The functions are Active before any is invoked, as a user's are. A few more go first, uncounted: they start the
     fork server, which is a cost of the node's first minute and not of a cold start.
     """
     names = [f"{prefix}-{number}" for number in range(count + 3)]
-    for number, name in enumerate(names):
-        api.create(name, f"{source}# {number}\n")
-    for name in names:
-        api.wait_active(name)
-    return Quantiles.of([api.timed_invoke_ms(name) for name in names][3:])
+    with Api(port) as api:
+        for number, name in enumerate(names):
+            api.create(name, f"{source}# {number}\n")
+        for name in names:
+            api.wait_active(name)
+        return Quantiles.of([api.timed_invoke_ms(name) for name in names][3:])
 
 
 def start_seconds(data_dir: Path | None, count: int) -> Quantiles:
@@ -163,7 +177,8 @@ def start_seconds(data_dir: Path | None, count: int) -> Quantiles:
             started = time.perf_counter()
             process.start()
             try:
-                Api(process.port).call("GET", "/2015-03-31/functions?MaxItems=1")
+                with Api(process.port) as api:
+                    api.call("GET", "/2015-03-31/functions?MaxItems=1")
                 values.append((time.perf_counter() - started) * 1000)
             finally:
                 process.stop()
@@ -174,9 +189,9 @@ def register(port: int, count: int) -> float:
     """Create `count` functions on eight connections; the seconds it took."""
 
     def create(worker: int) -> None:
-        api = Api(port)
-        for number in range(worker, count, 8):
-            api.create(f"registered-{number}", HELLO)
+        with Api(port) as api:
+            for number in range(worker, count, 8):
+                api.create(f"registered-{number}", HELLO)
 
     started = time.perf_counter()
     with ThreadPoolExecutor(8) as workers:
@@ -185,32 +200,43 @@ def register(port: int, count: int) -> float:
     return time.perf_counter() - started
 
 
-def idle_environment_mib(node_pid: int) -> tuple[float, int] | None:
-    """(mean PSS in MiB, count) of the environments alive: the node's descendants in a pid namespace of their own.
+class IdleMemory(NamedTuple):
+    """Mean proportional set size of an environment, all its processes together, and how many were looked at."""
 
-    None where they cannot be told apart (no pid namespaces) or read (not ours to look at).
+    mean_mib: float
+    environments: int
+
+
+def idle_environment_memory(node_pid: int) -> IdleMemory | None:
+    """Of the environments alive. None where they cannot be told apart (no pid namespaces) or are not ours to look at.
+
+    An environment is an innermost pid namespace with a runtime beside its init: what is further out is a fork server,
+    and a namespace with an init alone was made ahead of need.
     """
     children: dict[int, list[int]] = {}
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            parent = int(re.search(r"^PPid:\t(\d+)", status.read_text(), re.MULTILINE)[1])  # type: ignore[index]
-        except (OSError, TypeError):
-            continue
-        children.setdefault(parent, []).append(int(status.parent.name))
-    by_namespace: dict[Path, float] = {}
+    depth: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            status = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
+            children.setdefault(int(status["PPid"]), []).append(int(path.parent.name))
+            depth[int(path.parent.name)] = len(status["NSpid"].split())
+    below: list[int] = []
     todo = [node_pid]
+    while todo:
+        found = children.get(todo.pop(), [])
+        below += found
+        todo += found
+    innermost = max((depth[pid] for pid in below), default=0)
+    if innermost <= depth[node_pid]:
+        return None
+    by_namespace: dict[Path, list[float]] = {}
     try:
-        home = Path(f"/proc/{node_pid}/ns/pid").readlink()
-        while todo:
-            pid = todo.pop()
-            todo += children.get(pid, [])
-            namespace = Path(f"/proc/{pid}/ns/pid").readlink()
-            if namespace != home:
+        for pid in below:
+            if depth[pid] == innermost:
                 rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-                pss_kib = int(re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)[1])  # type: ignore[index]
-                by_namespace[namespace] = by_namespace.get(namespace, 0) + pss_kib / 1024
-    except (OSError, TypeError):
+                pss_kib = int(rollup.split("Pss:", 1)[1].split()[0])
+                by_namespace.setdefault(Path(f"/proc/{pid}/ns/pid").readlink(), []).append(pss_kib / 1024)
+    except (OSError, IndexError):
         return None
-    if not by_namespace:
-        return None
-    return statistics.mean(by_namespace.values()), len(by_namespace)
+    environments = [sum(processes) for processes in by_namespace.values() if len(processes) > 1]
+    return IdleMemory(statistics.mean(environments), len(environments)) if environments else None

@@ -129,7 +129,7 @@ class Environment(asyncio.Protocol):
         self._buffer = b""
         connection, self.waiting = self.waiting, None
         self._idle.append(self)
-        if connection is not None:
+        if connection is not None and not connection.transport.is_closing():
             connection.answer(body)
 
 

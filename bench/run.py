@@ -51,10 +51,7 @@ class Bench:
         seconds, rounds = self.options.seconds, self.options.rounds
         with measures.probe() as probe_url, measures.node() as node:
             self.figures["node"] = node.log()
-            api = measures.Api(node.port)
-            api.create("hello", measures.HELLO)
-            api.wait_active("hello")
-            hello = measures.invocations_url(node.endpoint, "hello")
+            hello = measures.deploy(node, "hello")
             rate = self._measure(
                 "warm, 8 connections",
                 lambda: measures.warm(probe_url, hello, connections=8, seconds=seconds, rounds=rounds, what="rate"),
@@ -80,7 +77,7 @@ class Bench:
                     latency,
                 )
             count = self.options.cold
-            plain = self._measure("cold starts", lambda: measures.cold(api, "cold", measures.HELLO, count))
+            plain = self._measure("cold starts", lambda: measures.cold(node.port, "cold", measures.HELLO, count))
             if plain:
                 self._row(
                     f"cold start of {plain.count} new functions",
@@ -90,7 +87,7 @@ class Bench:
                     plain,
                 )
             with_boto3 = self._measure(
-                "cold starts with boto3", lambda: measures.cold(api, "cold-boto3", measures.HELLO_BOTO3, count)
+                "cold starts with boto3", lambda: measures.cold(node.port, "cold-boto3", measures.HELLO_BOTO3, count)
             )
             if with_boto3:
                 self._row(
@@ -100,22 +97,19 @@ class Bench:
                     with_boto3.p50_ms < 15,
                     with_boto3,
                 )
-            memory = self._measure("idle memory", lambda: measures.idle_environment_mib(node.pid))
+            memory = self._measure("idle memory", lambda: measures.idle_environment_memory(node.pid))
             if memory:
                 self._row(
-                    f"idle environment, mean of {memory[1]}",
-                    f"{memory[0]:.2f} MiB PSS",
+                    f"idle environment, mean of {memory.environments}",
+                    f"{memory.mean_mib:.2f} MiB PSS",
                     "under 3 MB PSS",
-                    memory[0] * 1.048576 < 3,
+                    memory.mean_mib * 1.048576 < 3,
                     memory,
                 )
 
     def _events(self) -> None:
         with measures.node() as node:
-            api = measures.Api(node.port)
-            api.create("event", measures.HELLO)
-            api.wait_active("event")
-            url = measures.invocations_url(node.endpoint, "event")
+            url = measures.deploy(node, "event")
             seen = self._measure(
                 "Event invocations",
                 lambda: load.run(url, connections=64, seconds=self.options.seconds, kind="Event"),
@@ -166,10 +160,10 @@ class Bench:
             node.start()
             try:
                 with measures.node() as few:
-                    api = measures.Api(few.port)
-                    api.create("registered-0", measures.HELLO)
-                    api.wait_active("registered-0")
-                    urls = [measures.invocations_url(n.endpoint, "registered-0") for n in (few, node)]
+                    urls = (
+                        measures.deploy(few, "registered-0"),
+                        measures.invocations_url(node.endpoint, "registered-0"),
+                    )
                     pair = self._measure(
                         "warm with many functions",
                         lambda: measures.warm(*urls, connections=1, seconds=seconds, rounds=rounds, what="p50_us"),

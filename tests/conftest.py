@@ -14,6 +14,7 @@ import pytest
 import uvloop
 
 from tests.support import NodeProcess, node_process
+from tests.support.clients import close_clients
 
 
 def pytest_asyncio_loop_factories(
@@ -27,6 +28,12 @@ def node() -> Iterator[NodeProcess]:
     """A node shared by the tests of one worker, with its embedded neighbours; states settle at once."""
     with node_process(state_delay_ms=0) as shared:
         yield shared
+
+
+@pytest.fixture(autouse=True)
+def _clients_are_closed() -> Iterator[None]:
+    yield
+    close_clients()
 
 
 @pytest.fixture

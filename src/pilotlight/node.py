@@ -21,7 +21,6 @@ from typing import Any, Self
 import msgspec
 
 from pilotlight import __version__
-from pilotlight.catalog import names, policy
 from pilotlight.catalog.catalog import Catalog
 from pilotlight.catalog.credentials import CredentialIssuer, Identity
 from pilotlight.catalog.records import FunctionVersion
@@ -39,6 +38,7 @@ from pilotlight.observe.counters import Counters
 from pilotlight.observe.logs import LogStore
 from pilotlight.operations.api import lambda_handlers
 from pilotlight.operations.code_location import CodeLocation
+from pilotlight.operations.collection import collect_unused
 from pilotlight.operations.context import OperationsContext
 from pilotlight.runtimes.python.launcher import PythonLauncher
 from pilotlight.settings import Settings
@@ -52,6 +52,7 @@ from pilotlight.wire.service import ServiceApi
 logger = logging.getLogger(__name__)
 
 _KEY_BYTES = 32
+_COLLECT_EVERY_MS = 3_600_000
 
 
 class Node:
@@ -138,7 +139,7 @@ class Node:
             clock=clock,
             request=neighbours.request,
             resolve=catalog.resolve,
-            may_invoke=self._may_invoke,
+            may_invoke=catalog.may_invoke,
             enqueue_event=self._trigger_event,
             is_embedded=neighbours.is_embedded,
         )
@@ -183,6 +184,8 @@ class Node:
         )
         await front.start()
         stack.push_async_callback(front.stop)
+        self._in_background(self._collect_hourly(operations))
+        stack.push_async_callback(self._end_background)
         for runtime in settings.prewarm_runtimes:
             self._in_background(launcher.prewarm(runtime))
 
@@ -236,10 +239,6 @@ class Node:
         await self._code.directory(version)
         await self._launcher.prewarm(version.runtime)
 
-    def _may_invoke(self, version: FunctionVersion, principal: str, source_arn: str, source_account: str) -> bool:
-        name = names.FunctionName(version.account, version.region, version.name, None)
-        return policy.may_invoke(self.catalog.statements(name), principal, source_arn, source_account)
-
     def _trigger_event(self, function_arn: str, payload: bytes, source: str, source_arn: str) -> Change:
         _, _, _, region, account, _, name, *qualifier = function_arn.split(":")
         now_ms = self._clock.time_ms()
@@ -256,6 +255,19 @@ class Node:
             accepted_ms=now_ms,
         )
         return enqueue(event, now_ms)
+
+    async def _collect_hourly(self, operations: OperationsContext) -> None:
+        """Packages nothing refers to any more are removed, an hour after they came at the earliest."""
+        while True:
+            now_ms = self._clock.time_ms()
+            removed = await collect_unused(operations, now_ms - _COLLECT_EVERY_MS)
+            self._code.forget(set(removed))
+            await self._clock.sleep_until(now_ms + _COLLECT_EVERY_MS)
+
+    async def _end_background(self) -> None:
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
 
     def _in_background(self, work: Any) -> None:
         task = asyncio.ensure_future(work)

@@ -60,12 +60,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     code_storage_bytes: int = 322_122_547_200
     max_unzipped_bytes: int = 262_144_000
     max_zipped_bytes: int = 52_428_800
-    #: AWS service (its signing name: s3, sqs, dynamodb ...) -> endpoint URL to use instead of the embedded one
+    #: AWS service (its signing name: s3, sqs, dynamodb ...) -> endpoint URL to use instead of the embedded one; with
+    #: credentials in it (http://ACCESS_KEY:SECRET@host:9000) requests are signed with those instead of the client's
     endpoints: dict[str, str] = {}
     #: embedded neighbours on or off; off means only `endpoints` are reachable
     neighbours: bool = True
     log_retention_days: int = 0
-    metrics: bool = True
     #: what the node writes about itself on stderr, from this level up (functions' logs are kept elsewhere)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -32,11 +32,10 @@ def test_own_load_generator_reports_what_it_did() -> None:
 
 def test_load_on_a_node_counts_no_failures() -> None:
     with measures.node() as node:
-        api = measures.Api(node.port)
-        api.create("hello", measures.HELLO)
-        api.wait_active("hello")
-        assert api.timed_invoke_ms("hello") > 0
-        seen = load.run(measures.invocations_url(node.endpoint, "hello"), connections=2, seconds=1)
+        url = measures.deploy(node, "hello")
+        with measures.Api(node.port) as api:
+            assert api.timed_invoke_ms("hello") > 0
+        seen = load.run(url, connections=2, seconds=1)
     assert seen.failed == 0
     assert seen.rate > 10
 

@@ -84,6 +84,7 @@ class RecordingForward:
         self.pieces: list[int] = []
         self.bodies: list[str] = []
         self.gone = 0
+        self.body = b"forwarded"
         self.read_body = True
         self.gate: asyncio.Event | None = None
         self.response_headers: list[tuple[bytes, bytes]] = []
@@ -109,10 +110,9 @@ class RecordingForward:
             digest.update(message["body"])
             more = message["more_body"]
         self.bodies.append(digest.hexdigest())
-        body = b"forwarded"
-        headers = [(b"content-length", b"%d" % len(body)), *self.response_headers]
+        headers = [(b"content-length", b"%d" % len(self.body)), *self.response_headers]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 class RunningFront:

@@ -171,8 +171,10 @@ async def test_errors_of_what_is_behind_are_shaped_for_their_client(front: Runni
 
 async def test_inside_an_environment_the_connection_says_who_calls(front: RunningFront) -> None:
     server = await asyncio.get_running_loop().create_server(lambda: front.front.protocol(IDENTITY), "127.0.0.1", 0)
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
-    signed = "AWS4-HMAC-SHA256 Credential=999988887777/20261121/ap-south-1/{}/aws4_request, SignedHeaders=host, Signature=0"
+    _, writer = await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
+    signed = (
+        "AWS4-HMAC-SHA256 Credential=999988887777/20261121/ap-south-1/{}/aws4_request, SignedHeaders=host, Signature=0"
+    )
     writer.write(
         request("POST", INVOKE.format("f"), body=b"1", Authorization=signed.format("lambda"))
         + request("GET", "/2015-03-31/functions")

@@ -65,7 +65,7 @@ async def test_configured_hosts_are_admitted() -> None:
             ("dev.example", 403),
             ("x.pilotlight", 403),
         ):
-            assert (await front.ask(invoke() and request("POST", INVOKE.format("f"), host=host, body=b""))).status == status
+            assert (await front.ask(request("POST", INVOKE.format("f"), host=host, body=b""))).status == status
 
 
 async def test_the_address_a_client_reached_us_on_is_ours() -> None:

@@ -195,7 +195,11 @@ async def test_the_largest_payloads_pass(front: RunningFront) -> None:
 @pytest.mark.parametrize(
     ("kind", "size", "message"),
     [
-        ("RequestResponse", SYNC_LIMIT + 1, "Request must be smaller than 6291456 bytes for the InvokeFunction operation"),
+        (
+            "RequestResponse",
+            SYNC_LIMIT + 1,
+            "Request must be smaller than 6291456 bytes for the InvokeFunction operation",
+        ),
         (
             "Event",
             EVENT_LIMIT + 1,
@@ -204,13 +208,13 @@ async def test_the_largest_payloads_pass(front: RunningFront) -> None:
     ],
 )
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_payloads_over_the_limit(
-    front: RunningFront, kind: str, size: int, message: str, chunked: bool
-) -> None:
+async def test_payloads_over_the_limit(front: RunningFront, kind: str, size: int, message: str, chunked: bool) -> None:
     payload = b'"%b"' % (b"x" * (size - 2))
     client = await front.connect()
     if chunked:
-        head = request("POST", "/2015-03-31/functions/f/invocations", X_Amz_Invocation_Type=kind, Transfer_Encoding="chunked")
+        head = request(
+            "POST", "/2015-03-31/functions/f/invocations", X_Amz_Invocation_Type=kind, Transfer_Encoding="chunked"
+        )
         client.send(head)
         for at in range(0, len(payload), 60_000):
             piece = payload[at : at + 60_000]

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from pilotlight.front.request_head import Head
@@ -24,7 +25,8 @@ def service(request_head: Head) -> str:
 
 
 def signed(service_name: str) -> str:
-    return f"AWS4-HMAC-SHA256 Credential=test/20261121/eu-west-1/{service_name}/aws4_request, SignedHeaders=host, Signature=0"
+    scope = f"test/20261121/eu-west-1/{service_name}/aws4_request"
+    return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def signed(service_name: str) -> str:
         (head(authorization=signed("dynamodb"), path="/2015-03-31/functions"), "dynamodb"),
         (head(query="X-Amz-Credential=test%2F20261121%2Feu-west-1%2Fs3%2Faws4_request", path="/k"), "s3"),
         (head(query="AWSAccessKeyId=a&Signature=b&Expires=1", path="/2015-03-31/functions/f"), "s3"),
-        (head(authorization="AWS test:signature", path="/b/k"), "s3"),
+        (head(authorization="AWS test:signature", path="/2015-03-31/functions/f"), "s3"),
         (head(method="POST", x_amz_target="Logs_20140328.DescribeLogGroups"), "logs"),
         (head(method="POST", x_amz_target="DynamoDB_20120810.ListTables"), "dynamodb"),
         (head(method="POST", x_amz_target="DynamoDBStreams_20120810.ListStreams"), "dynamodb"),
@@ -126,12 +128,15 @@ async def test_credentials_of_an_environment_give_its_caller(front: RunningFront
     client = front.client("lambda", region="eu-west-1", **keys)
     await front.call(client.invoke, FunctionName="f")
     await front.call(client.list_functions)
-    url = front.client("s3", region="ap-south-1", **keys).generate_presigned_url("get_object", {"Bucket": "b", "Key": "k"})
-    await front.ask(request("GET", url.partition(front.endpoint)[2]))
-    [invocation], [listed], [got] = front.invoker.requests, front.lambda_api.requests, front.forward.destinations
+    for version in ("s3v4", "s3"):
+        client = front.client("s3", region="ap-south-1", config=Config(signature_version=version), **keys)
+        url = client.generate_presigned_url("get_object", {"Bucket": "b", "Key": "k"})
+        await front.ask(request("GET", url.partition(front.endpoint)[2]))
+    [invocation], [listed], [got, old] = front.invoker.requests, front.lambda_api.requests, front.forward.destinations
     assert (invocation.account, invocation.region, invocation.caller) == ("123456789012", "eu-west-1", CALLER_ARN)
     assert (listed.account, listed.caller) == ("123456789012", CALLER_ARN)
     assert (got.account, got.region, got.caller) == ("123456789012", "ap-south-1", CALLER_ARN)
+    assert (old.account, old.region, old.caller) == ("123456789012", "eu-west-1", CALLER_ARN), "names no region"
 
 
 @pytest.mark.parametrize("fault", ["forged", "expired", "other key"])

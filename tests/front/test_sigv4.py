@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
+from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
@@ -25,6 +26,7 @@ from pilotlight.front.sigv4 import Verifier
 from pilotlight.settings import Settings
 from tests.front.parts import CALLER_ARN, IDENTITY, RunningFront, running_front
 from tests.front.parts import request as raw_request
+from tests.support import aws_client
 
 KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 GOOD = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET}
@@ -34,7 +36,9 @@ ACCOUNT_KEY = {"aws_access_key_id": "111122223333", "aws_secret_access_key": "ot
 @pytest_asyncio.fixture
 async def locked() -> AsyncIterator[RunningFront]:
     """A front that wants signatures."""
-    async with running_front(auth="sigv4", access_keys={KEY: SECRET, "111122223333": "other secret"}) as running:
+    keys = {KEY: SECRET, "111122223333": "other secret"}
+    async with running_front(auth="sigv4", access_keys=keys, allowed_hosts=("aws.test", "*.aws.test")) as running:
+        running.forward.body = b""  # botocore wants XML or nothing from S3
         yield running
 
 
@@ -154,8 +158,10 @@ async def test_unsigned_calls_are_refused_before_their_bodies_are_read(locked: R
     assert (await locked.ask(raw_request("GET", "/_pilotlight/health"))).status == 200, "health needs no key"
 
 
-async def test_presigned_urls(locked: RunningFront) -> None:
-    client = locked.client("s3", **GOOD)
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+async def test_presigned_urls(locked: RunningFront, version: str) -> None:
+    """Both signatures: version 2 is what boto3 presigns with when it is not told otherwise."""
+    client = locked.client("s3", config=Config(signature_version=version), **GOOD)
     urls = [
         client.generate_presigned_url("get_object", {"Bucket": "b", "Key": "a b+ü.jpg"}),
         client.generate_presigned_url("put_object", {"Bucket": "b", "Key": "k"}),
@@ -166,8 +172,39 @@ async def test_presigned_urls(locked: RunningFront) -> None:
         assert (await locked.ask(raw_request(method, target, host=authority, body=b"any"))).status == 200
         assert (await locked.ask(raw_request("DELETE", target, host=authority))).status == 403
         assert (await locked.ask(raw_request(method, target.replace("/b/", "/c/"), host=authority))).status == 403
-        assert (await locked.ask(raw_request(method, target, host="localhost"))).status == 403
+        assert (await locked.ask(raw_request(method, target, host="bucket.localhost"))).status == 403
     assert len(locked.forward.bodies) == 2
+
+
+async def test_version_2_presigned_urls_expire_and_hold_in_every_address_style(locked: RunningFront) -> None:
+    issued = locked.issuer.issue(IDENTITY, locked.clock.time_ms())
+    token = {"aws_access_key_id": issued.access_key_id, "aws_secret_access_key": issued.secret_access_key}
+    token["aws_session_token"] = issued.session_token
+    config = Config(s3={"addressing_style": "virtual"}, signature_version="s3")
+    for endpoint in ("http://localhost:4566", "http://aws.test:4566"):
+        client = aws_client("s3", endpoint, config=config, **token)
+        arguments = {"Bucket": "photos", "Key": "a b/ü", "VersionId": "v/1", "ResponseContentType": "text/x y"}
+        url = urlsplit(client.generate_presigned_url("get_object", arguments))
+        assert url.netloc == "photos." + endpoint.removeprefix("http://") and "Signature=" in url.query
+        target = f"{url.path}?{url.query}"
+        assert (await locked.ask(raw_request("GET", target, host=url.netloc))).status == 200
+        other = target.replace("versionId=v", "versionId=w")
+        assert (await locked.ask(raw_request("GET", other, host=url.netloc))).status == 403
+    assert [got.caller for got in locked.forward.destinations] == [CALLER_ARN] * 2
+    expired = locked.client("s3", **GOOD).generate_presigned_url("get_object", {"Bucket": "b", "Key": "k"}, -5)
+    answer = await locked.ask(raw_request("GET", expired.partition(locked.endpoint)[2]))
+    assert answer.status == 403 and b"Request has expired" in answer.body
+
+
+async def test_version_2_headers(locked: RunningFront) -> None:
+    config = Config(signature_version="s3")
+    put = {"Bucket": "b", "Key": "k", "Body": b"x", "Metadata": {"a": "b"}, "ContentType": "text/plain"}
+    await locked.call(locked.client("s3", config=config, **GOOD).put_object, **put)
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        await locked.call(locked.client("s3", config=config, **WRONG_SECRET).put_object, **put)
+    with pytest.raises(ClientError, match="InvalidAccessKeyId"):
+        await locked.call(locked.client("s3", config=config, **WRONG_KEY).put_object, **put)
+    assert len(locked.forward.bodies) == 1
 
 
 async def test_a_body_that_is_not_what_was_signed_never_completes(locked: RunningFront) -> None:
@@ -282,7 +319,9 @@ def test_what_botocore_signs_is_what_we_verify(
 
 @settings(deadline=None, max_examples=50)
 @given(path=st.lists(SEGMENTS, max_size=3), query=QUERIES)
-@pytest.mark.parametrize(("auth", "service", "style"), [(SigV4QueryAuth, "lambda", "json"), (S3SigV4QueryAuth, "s3", "s3")])
+@pytest.mark.parametrize(
+    ("auth", "service", "style"), [(SigV4QueryAuth, "lambda", "json"), (S3SigV4QueryAuth, "s3", "s3")]
+)
 def test_presigned_urls_of_botocore(
     auth: type, service: str, style: str, path: list[str], query: list[tuple[str, str]]
 ) -> None:
@@ -309,7 +348,9 @@ def test_payloads_that_s3_clients_do_not_digest(checked: Checked, word: str) -> 
 
     head = head_of(sign(Streaming, "PUT", "http://localhost/b/k", b"chunks", "s3"))
     checked.verify(head, b"whatever", "s3")
-    assert checked.refusal(replaced(head, b"x-amz-content-sha256", b"UNSIGNED-PAYLOADS"), "s3").code == "InvalidArgument"
+    assert (
+        checked.refusal(replaced(head, b"x-amz-content-sha256", b"UNSIGNED-PAYLOADS"), "s3").code == "InvalidArgument"
+    )
     other = b"UNSIGNED-PAYLOAD" if word != "UNSIGNED-PAYLOAD" else b"STREAMING-UNSIGNED-PAYLOAD-TRAILER"
     assert checked.refusal(replaced(head, b"x-amz-content-sha256", other), "s3").code == "SignatureDoesNotMatch"
 
@@ -329,7 +370,12 @@ def replaced(head: Head, name: bytes, value: bytes | None) -> Head:
         (-301, "json", "InvalidSignatureException", "Signature not yet current: {0} is still later than "),
         (301, "query", "SignatureDoesNotMatch", "Signature expired: "),
         (899, "s3", "", ""),
-        (901, "s3", "RequestTimeTooSkewed", "The difference between the request time and the current time is too large."),
+        (
+            901,
+            "s3",
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+        ),
         (-901, "s3", "RequestTimeTooSkewed", "The difference between "),
     ],
 )
@@ -357,7 +403,9 @@ def test_presigned_urls_expire(checked: Checked) -> None:
 
 
 def test_presigned_for_longer_than_a_week_is_refused(checked: Checked) -> None:
-    head = head_of(sign(lambda *given: S3SigV4QueryAuth(*given, expires=604801), "GET", "http://localhost/b/k", b"", "s3"))  # type: ignore[arg-type]
+    head = head_of(
+        sign(lambda *given: S3SigV4QueryAuth(*given, expires=604801), "GET", "http://localhost/b/k", b"", "s3")
+    )  # type: ignore[arg-type]
     assert "604800" in checked.refusal(head, "s3").message
 
 
@@ -408,9 +456,7 @@ def test_an_expired_session_token(checked: Checked) -> None:
         ),
     ],
 )
-def test_malformed_signatures(
-    checked: Checked, authorization: str | None, date: str, code: str, message: str
-) -> None:
+def test_malformed_signatures(checked: Checked, authorization: str | None, date: str, code: str, message: str) -> None:
     fields = [(b"host", b"localhost")]
     if authorization is not None:
         fields.append((b"authorization", authorization.encode()))
@@ -429,7 +475,10 @@ def test_host_and_every_amz_header_must_be_signed(checked: Checked) -> None:
     head = head_of(sign(SigV4Auth, "GET", "http://localhost/x", b"", "lambda"))
     authorization = head.fields[b"authorization"]
     without_host = replaced(head, b"authorization", authorization.replace(b"=host;", b"="))
-    assert checked.refusal(without_host).message == "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
+    assert (
+        checked.refusal(without_host).message
+        == "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
+    )
     head.headers.append((b"x-amz-invocation-type", b"Event"))
     more = Head(head.method, head.raw_path, head.query, head.headers, dict(head.headers), "id")
     assert "'x-amz-invocation-type' must be a 'SignedHeader'" in checked.refusal(more).message
@@ -439,5 +488,5 @@ def test_host_and_every_amz_header_must_be_signed(checked: Checked) -> None:
 def test_a_date_header_will_do(checked: Checked) -> None:
     """As HTTP writes dates; botocore's signer takes it when the request has it already."""
     head = head_of(sign(SigV4Auth, "GET", "http://localhost/x", b"", "lambda", Date="placeholder"))
-    assert b"x-amz-date" not in head.fields and head.text(b"date").endswith("GMT")
+    assert b"x-amz-date" not in head.fields and head.text(b"date").endswith("-0000")
     checked.verify(head)

@@ -21,7 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.neighbours.harness import KEYS, Front, other_s3, other_s3_server
-from tests.support import aws_client, eventually
+from tests.support import aws_client
 
 MIB = 1 << 20
 
@@ -253,7 +253,7 @@ def test_back_pressure_reaches_the_client() -> None:
         Front(endpoints={"s3": f"http://127.0.0.1:{listener.getsockname()[1]}"}) as front,
     ):
         with socket.create_connection(("127.0.0.1", front.port)) as client:
-            client.sendall(b"PUT /bucket/k HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n")
+            client.sendall(b"PUT /bucket/k HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\nx")
             accepted, _ = listener.accept()
             client.settimeout(0.5)
             sent = 0
@@ -393,9 +393,7 @@ def test_signed_chunks_are_taken_apart_before_they_are_signed_anew(gateway: str)
             x_amz_content_sha256="STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
             x_amz_decoded_content_length=str(len(data)),
         )
-        assert status >= 400
-        with pytest.raises(ClientError):
-            client.head_object(Bucket=bucket, Key="cut")
+        assert (status, b"<Code>IncompleteBody</Code>" in answer) == (400, True)
 
 
 def test_many_at_once(front: Front) -> None:
@@ -410,4 +408,3 @@ def test_many_at_once(front: Front) -> None:
 
     asyncio.run(put_all())
     assert client.list_objects_v2(Bucket=bucket)["KeyCount"] == 60
-    eventually(lambda: True)

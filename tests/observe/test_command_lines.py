@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -200,3 +202,47 @@ async def test_pilotlight_logs_filters_and_says_what_is_wrong(
     assert nobody[0] == 1
     assert "No node answers at http://127.0.0.1:9" in nobody[2]
     assert "Traceback" not in bad[2] + nonsense[2] + missing[2] + nobody[2]
+
+
+def on_a_terminal(command: list[str], environ: dict[str, str]) -> str:
+    """What a command writes when its standard output is a terminal."""
+    master, slave = pty.openpty()
+    with subprocess.Popen(command, env=environ, stdout=slave, stdin=slave) as process:
+        os.close(slave)
+        shown = b""
+        with contextlib.suppress(OSError):  # the terminal's other end has closed
+            while data := os.read(master, 4096):
+                shown += data
+        assert process.wait(30) == 0
+    os.close(master)
+    return shown.decode()
+
+
+async def test_colours_are_for_terminals_and_for_those_who_want_them(
+    stream_of: Callable[..., LogStream], client_environ: dict[str, str], logs_server: LogsServer
+) -> None:
+    one_request(stream_of(), FIRST, int(time.time() * 1000), "[ERROR] it broke\n")
+    command = [*PILOTLIGHT, "logs", "hello", "--endpoint", logs_server.url]
+    environ = {name: value for name, value in client_environ.items() if name != "NO_COLOR"}
+    coloured, plain = await asyncio.gather(
+        asyncio.to_thread(on_a_terminal, command, environ),
+        asyncio.to_thread(on_a_terminal, command, environ | {"NO_COLOR": "1"}),
+    )
+    assert "\x1b[31m[ERROR] it broke" in coloured
+    assert "\x1b" not in plain
+    assert "│ [ERROR] it broke" in plain
+
+
+async def test_pilotlight_logs_follow_ends_with_a_sentence_when_the_node_goes(
+    stream_of: Callable[..., LogStream], client_environ: dict[str, str], logs_server: LogsServer
+) -> None:
+    stream_of().append(int(time.time() * 1000), "first\n")
+    command = [*PILOTLIGHT, "logs", "-f", "hello", "--endpoint", logs_server.url]
+    with running(*command, environ=client_environ) as tail:
+        assert (await next_line(tail)).endswith("│ first\n")
+        await logs_server.stop()
+        _, stderr = await asyncio.to_thread(tail.communicate, None, 30)
+        assert tail.returncode == 1
+    assert stderr.decode().startswith("Error: ")
+    assert logs_server.url in stderr.decode()
+    assert "Traceback" not in stderr.decode()

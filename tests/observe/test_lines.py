@@ -54,6 +54,17 @@ def test_lines_are_those_of_aws() -> None:
     assert traced.endswith("\t\nXRAY TraceId: 1-5e34a614-10bd\tSegmentId: 07f5\tSampled: true\t\n")
 
 
+def test_a_failed_initialisation_has_a_report() -> None:
+    assert lines.init_report(1236.041, "init", "timeout") == (
+        "INIT_REPORT Init Duration: 1236.04 ms\tPhase: init\tStatus: timeout\n"
+    )
+    assert lines.init_report(3.0, "invoke", "error", "Runtime.ExitError").endswith(
+        "\tPhase: invoke\tStatus: error\tError Type: Runtime.ExitError\n"
+    )
+    record = json.loads(lines.json_init_report(0, 3.0, "init", "error", "Runtime.ExitError"))
+    assert (record["type"], record["record"]["errorType"]) == ("platform.initReport", "Runtime.ExitError")
+
+
 @pytest.mark.parametrize(
     ("runtime", "shown"),
     [

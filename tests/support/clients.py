@@ -26,4 +26,17 @@ def aws_client(service: str, endpoint: str, *, region: str = "us-east-1", **opti
         config = config.merge(extra)
     options.setdefault("aws_access_key_id", "test")
     options.setdefault("aws_secret_access_key", "test")
-    return boto3.session.Session().client(service, endpoint_url=endpoint, region_name=region, config=config, **options)
+    client = boto3.session.Session().client(
+        service, endpoint_url=endpoint, region_name=region, config=config, **options
+    )
+    _open_clients.append(client)
+    return client
+
+
+_open_clients: list[Any] = []
+
+
+def close_clients() -> None:
+    """Close every client made so far (one used again opens anew), lest its sockets be collected in another test."""
+    while _open_clients:
+        _open_clients.pop().close()

@@ -124,6 +124,12 @@ def test_a_greedy_label_takes_several_segments_and_leaves_what_follows_it() -> N
     assert plain is not None and plain.operation == "Bucket"
 
 
+def test_a_label_that_leads_nowhere_leaves_nothing_behind() -> None:
+    router = custom(("One", "GET", "/{A}/x"), ("Rest", "GET", "/{Key+}"))
+    rest = router.match("GET", "/b/c")
+    assert rest is not None and (rest.operation, rest.labels) == ("Rest", {"Key": "b/c"})
+
+
 def test_a_target_names_the_operation() -> None:
     router = TargetRouter(load_model("logs"))
     match = router.match({"x-amz-target": "Logs_20140328.DescribeLogGroups"})

@@ -7,6 +7,7 @@ A node, a bucket, AWS's own thumbnail function, a 12-megapixel photo. Everything
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -33,7 +34,8 @@ REGION = "us-east-1"
 TRIGGER_LIMIT_S = 60.0
 COLD_CALLS, WARM_CALLS = 5, 300
 _NOTHING_TO_DO = json.dumps({"Records": []}).encode()
-_REPORT = re.compile(r"Billed Duration: (\d+) ms\s+Memory Size: (\d+) MB")
+_WAITER = {"Delay": 0.02, "MaxAttempts": 1500}
+_REPORT = re.compile(r"\tDuration: ([\d.]+) ms\tBilled Duration: (\d+) ms\tMemory Size: (\d+) MB")
 
 T = TypeVar("T")
 
@@ -56,13 +58,16 @@ def demo(image: Path | None) -> None:
     node = NodeProcess(work / "data", dies_with_us=True, port=4566 if _is_free(4566) else 0)
     # A SIGTERM (CI's way to cancel) ends the demo as Ctrl-C does, so that the node is stopped on the way out.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    finished = False
     try:
         _Demo(node, work).run(image)
+        finished = True
         if sys.stdin.isatty() and sys.stdout.isatty():
             click.echo("\nThe node stays up. Ctrl-C stops it.")
             while node.is_running():
                 time.sleep(0.5)
-            raise StepFailed("The node ended by itself")
+            raise StepFailed("The node ended by itself.")
+        click.echo("\nThis is no terminal, so the node stops here; in one it stays up until Ctrl-C.")
     except StepFailed as error:
         click.echo(f"\n{error}", err=True)
         log = node.log().splitlines()[-25:]
@@ -71,6 +76,8 @@ def demo(image: Path | None) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         click.echo("\nStopping the node.")
+        if not finished:
+            sys.exit(130)
     finally:
         node.stop()
         shutil.rmtree(work, ignore_errors=True)
@@ -142,9 +149,7 @@ class _Demo:
             )
             step.note = f"State {created['State']}, CodeSha256 {created['CodeSha256'][:12]}…"
         with self.steps.step("Wait until it is Active (boto3's waiter)"):
-            self.functions.get_waiter("function_active_v2").wait(
-                FunctionName=FUNCTION, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-            )
+            self.functions.get_waiter("function_active_v2").wait(FunctionName=FUNCTION, WaiterConfig=_WAITER)
         with self.steps.step("Allow the bucket to invoke it (add_permission)"):
             self.functions.add_permission(
                 FunctionName=FUNCTION,
@@ -183,9 +188,9 @@ class _Demo:
                 self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
             step.note = f"s3://{BUCKET}/{key}; its event is on disk before the 200"
         result = f"thumbnails/{Path(key).name}"
-        with self.steps.step("Wait for the thumbnail (the function runs by itself)") as step:
+        with self.steps.step("Wait for the thumbnail") as step:
             self._eventually(lambda: self._exists(result), f"s3://{BUCKET}/{result}")
-            step.note = f"s3://{BUCKET}/{result}"
+            step.note = f"s3://{BUCKET}/{result}; the upload alone made the function run"
         with self.steps.step("Download it and look at it") as step:
             thumbnail = self.work / f"thumbnail{Path(key).suffix}"
             thumbnail.write_bytes(self.s3.get_object(Bucket=BUCKET, Key=result)["Body"].read())
@@ -206,20 +211,16 @@ class _Demo:
 
     def _latency(self) -> None:
         """Calls with nothing to do: what is left is Pilotlight (and, cold, importing boto3 and Pillow)."""
-        with self.steps.step(f"Invoke it cold, {COLD_CALLS} times (new configuration each time)") as step:
+        with self.steps.step(f"Invoke it cold, {COLD_CALLS} times") as step:
             cold: list[float] = []
             for number in range(COLD_CALLS):
                 self.functions.update_function_configuration(FunctionName=FUNCTION, Description=f"cold start {number}")
-                self.functions.get_waiter("function_updated_v2").wait(
-                    FunctionName=FUNCTION, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-                )
+                self.functions.get_waiter("function_updated_v2").wait(FunctionName=FUNCTION, WaiterConfig=_WAITER)
                 cold.append(self._timed_call_ms())
-            step.note = f"p50 {_quantile(cold, 0.5):.1f} ms, environment, boto3 and Pillow included"
+            step.note = f"p50 {_quantile(cold, 0.5):.1f} ms: a new environment, Pillow and an S3 client"
         with self.steps.step(f"Invoke it warm, {WARM_CALLS} times") as step:
             warm = [self._timed_call_ms() for _ in range(WARM_CALLS)]
-            step.note = (
-                f"p50 {_quantile(warm, 0.5):.2f} ms, p99 {_quantile(warm, 0.99):.2f} ms, most of it boto3's own work"
-            )
+            step.note = f"p50 {_quantile(warm, 0.5):.2f} ms, p99 {_quantile(warm, 0.99):.2f} ms: most of it boto3's own"
 
     def _timed_call_ms(self) -> float:
         started = time.perf_counter()
@@ -235,16 +236,18 @@ class _Demo:
         expected = 1 + COLD_CALLS + WARM_CALLS
         with self.steps.step("Add up what AWS would have billed"):
             billed = self._eventually(lambda: self._billed(expected), f"{expected} REPORT lines")
-        gb_seconds = sum(billing.gb_seconds(memory_mib, ms) for ms, memory_mib in billed)
-        thumbnail_ms, memory_mib = billed[0]
+        gb_seconds = sum(billing.gb_seconds(memory_mib, billed_ms) for _, billed_ms, memory_mib in billed)
         all_of_it = billing.cost(len(billed), gb_seconds).total
-        million = billing.cost(1_000_000, 1_000_000 * billing.gb_seconds(memory_mib, thumbnail_ms)).total
+        # The first was the thumbnail. A million of them would be warm ones: its duration, without its init.
+        duration_ms, _, memory_mib = billed[0]
+        warm_ms = math.ceil(duration_ms)
+        million = billing.cost(1_000_000, 1_000_000 * billing.gb_seconds(memory_mib, warm_ms)).total
         prices = billing.PRICES
         click.echo(
-            f"\n  On AWS these {len(billed)} requests and {gb_seconds:.2f} GB-s would cost ${all_of_it:.6f};"
-            f" a million thumbnails such as this one (billed {thumbnail_ms} ms), ${million:,.2f}."
+            f"\n  On AWS these {len(billed)} requests and {gb_seconds:.2f} GB-s would cost ${all_of_it:.6f},"
+            f" and a million thumbnails of {warm_ms} ms each ${million:,.2f}"
             f"\n  (${prices.per_million_requests:.2f} per million requests, ${prices.per_gb_second:.10f} per GB-second,"
-            " no free tier.) Here it is your own electricity."
+            " no free tier)."
         )
 
     def _by_hand(self, image: Path | None, key: str) -> None:
@@ -285,9 +288,9 @@ class _Demo:
                 return name, messages
         return None
 
-    def _billed(self, expected: int) -> list[tuple[int, int]] | None:
-        """(billed milliseconds, memory size) of each invocation in order of time; None until all are logged."""
-        found: list[tuple[int, int]] = []
+    def _billed(self, expected: int) -> list[tuple[float, int, int]] | None:
+        """(duration, billed milliseconds, memory size) of each invocation, oldest first; None until all are there."""
+        found: list[tuple[float, int, int]] = []
         pages = self.logs.get_paginator("filter_log_events").paginate(
             logGroupName=f"/aws/lambda/{FUNCTION}", filterPattern="REPORT"
         )
@@ -295,7 +298,7 @@ class _Demo:
             for event in page["events"]:
                 match = _REPORT.search(event["message"])
                 if match:
-                    found.append((int(match[1]), int(match[2])))
+                    found.append((float(match[1]), int(match[2]), int(match[3])))
         return found if len(found) >= expected else None
 
     def _eventually(self, condition: Callable[[], T | None], what: str) -> T:
@@ -349,4 +352,7 @@ def _cache_dir() -> Path:
 
 def _own_command() -> str:
     """How to call `pilotlight` from here: by name where the shell would find it, else by its path."""
-    return "pilotlight" if shutil.which("pilotlight") else str(Path(sys.executable).parent / "pilotlight")
+    if shutil.which("pilotlight"):
+        return "pilotlight"
+    script = Path(sys.executable).parent / "pilotlight"
+    return str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)

@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 import click
 
-TITLE_WIDTH = 52
+TITLE_WIDTH = 56
 
 
 class StepFailed(Exception):

@@ -30,7 +30,7 @@ from pilotlight.observe.logs import LogStore
 from pilotlight.runtimes import faults
 from pilotlight.runtimes.http_api import RuntimeApi
 from pilotlight.runtimes.session import RuntimeSession, Work
-from pilotlight.sandbox.errors import LaunchError
+from pilotlight.sandbox.errors import LaunchError, SandboxLost
 from pilotlight.sandbox.spec import LaunchSpec, RuntimeProcess, Sandbox
 
 logger = logging.getLogger(__name__)
@@ -119,20 +119,17 @@ class Environment:
             now_ms = _now_ms()
             self._write(self._platform.init_start(now_ms), now_ms)
             credentials = self._tools.credentials.issue(self._identity, self._tools.clock.time_ms())
-            process = await self._tools.launcher.launch(
-                LaunchSpec(
-                    environment_id=self.id,
-                    runtime=version.runtime,
-                    handler=version.handler,
-                    code_dir=code_dir,
-                    layer_dirs=(),
-                    environ=function_environ(version, credentials, self.log_stream_name),
-                    tmp_mib=version.tmp_mib,
-                    memory_mib=version.memory_mib,
-                    network=self._tools.network,
-                ),
-                self._sandbox,
+            spec = LaunchSpec(
+                environment_id=self.id,
+                runtime=version.runtime,
+                handler=version.handler,
+                code_dir=code_dir,
+                environ=function_environ(version, credentials, self.log_stream_name),
+                tmp_mib=version.tmp_mib,
+                memory_mib=version.memory_mib,
+                network=self._tools.network,
             )
+            process = await self._start_process(spec)
         except (LaunchError, OSError) as error:
             self._launch_failed(f"{version.function_arn} could not be started: {error}")
             return
@@ -159,6 +156,17 @@ class Environment:
         await live.open()
         if first:
             await self._serve(process.sandbox)
+
+    async def _start_process(self, spec: LaunchSpec) -> RuntimeProcess:
+        """In the kept sandbox, or in a new one when there is none or it went with its zygote."""
+        if self._sandbox is not None:
+            try:
+                return await self._tools.launcher.launch(spec, self._sandbox)
+            except SandboxLost:
+                lost, self._sandbox = self._sandbox, None
+                self._close_servers()
+                await lost.destroy()
+        return await self._tools.launcher.launch(spec)
 
     async def _serve(self, sandbox: Sandbox) -> None:
         """Accept on the listeners inside the sandbox; both know whose they are."""

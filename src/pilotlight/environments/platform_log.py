@@ -6,8 +6,6 @@ the Telemetry API's schema, and END has none.
 
 from __future__ import annotations
 
-import hashlib
-
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.environments.invocation import Outcome
 from pilotlight.observe import lines
@@ -29,12 +27,11 @@ class PlatformLog:
 
     def init_start(self, at_ms: int) -> str:
         version = self._version
-        name_hash = hashlib.sha256(f"{version.runtime}:{RUNTIME_VERSION}".encode()).hexdigest()
+        arn = version.runtime_version_arn
         if self._json:
             family = f"{version.runtime.replace('python', 'python:')}.{RUNTIME_VERSION}"
-            arn = f"arn:aws:lambda:{version.region}::runtime:{name_hash}"
             return lines.json_init_start(at_ms, family, arn, version.name, version.version)
-        return lines.init_start(version.runtime, RUNTIME_VERSION, version.region, name_hash)
+        return lines.init_start(version.runtime, RUNTIME_VERSION, version.region, arn.rpartition(":")[2])
 
     def init_report(self, at_ms: int, init_ms: float, phase: str, status: str, error_type: str) -> str:
         if self._json:

@@ -8,33 +8,36 @@ from __future__ import annotations
 
 import hashlib
 
-from pilotlight.front import sigv4_faults
+from pilotlight.front import sigv2, sigv4_faults
 from pilotlight.front.answers import fault_style
 from pilotlight.front.callers import Caller
 from pilotlight.front.desk import Desk
 from pilotlight.front.request_head import Head
-from pilotlight.front.router import header_credential, query_value, scope_of
-from pilotlight.front.sigv4 import Claim
+from pilotlight.front.router import query_value, scope_of
+from pilotlight.front.sigv4 import S3_SERVICES, Claim
 
 
 def authenticate(desk: Desk, head: Head, service: str) -> tuple[Caller, Claim | None]:
     """The caller, and the claim to pass to `check_body` when there is one. Raises AWS's authentication errors."""
+    scope = scope_of(head)
     if head.identity is not None:
-        return desk.callers.of_identity(head.identity, scope_of(head)), None
+        return desk.callers.of_identity(head.identity, scope), None
     verifier = desk.verifier
-    if verifier is not None:
-        claim = verifier.open_claim(head, fault_style(head, service))
-        if not claim.needs_body:
-            verifier.verify(claim, head, "")
-        return claim.caller, claim
-    authorization = head.fields.get(b"authorization")
-    if authorization is not None:
-        return desk.callers.claimed(header_credential(authorization), head.fields.get(b"x-amz-security-token")), None
-    if "X-Amz-Credential" in head.query:
-        token = query_value(head.query, "X-Amz-Security-Token")
-        credential = query_value(head.query, "X-Amz-Credential")
-        return desk.callers.claimed(credential.encode(), token.encode() or None), None
-    return desk.callers.unsigned(head.fields.get(b"host")), None
+    if verifier is None:
+        if scope is None:
+            return desk.callers.unsigned(head.fields.get(b"host")), None
+        return desk.callers.of_claim(scope, _session_token(head)), None
+    if service in S3_SERVICES and sigv2.key_id(head):
+        return verifier.verify_v2(head), None
+    claim = verifier.open_claim(head, fault_style(head, service))
+    if not claim.needs_body:
+        verifier.verify(claim, head, "")
+    return claim.caller, claim
+
+
+def _session_token(head: Head) -> str:
+    token = head.text(b"x-amz-security-token")
+    return token or query_value(head.query, "X-Amz-Security-Token") or query_value(head.query, "x-amz-security-token")
 
 
 def check_body(desk: Desk, claim: Claim, head: Head, body: bytes) -> None:

@@ -55,18 +55,21 @@ class Callers:
         if caller is not None and (not caller.expires_at_ms or caller.expires_at_ms > self._clock.time_ms()):
             return caller
         scope = credential_scope(credential.decode("latin-1"))
-        if scope is None:
-            return self.unsigned(None)
-        identity: Identity | None = None
-        if token is not None:
-            opened = self._issuer.verify(token.decode("latin-1"), self._clock.time_ms())
-            if opened is not None and opened[1].access_key_id == scope.access_key_id:
-                identity = opened[0]
-        caller = self.of_identity(identity, scope) if identity is not None else self.of_key(scope, verified=False)
+        caller = self.of_claim(scope, (token or b"").decode("latin-1"))
         if len(self._remembered) >= _REMEMBERED:
             self._remembered.clear()
         self._remembered[(credential, token)] = caller
         return caller
+
+    def of_claim(self, scope: CredentialScope | None, token: str) -> Caller:
+        """`claimed`, from the parts."""
+        if scope is None:
+            return self.unsigned(None)
+        if token:
+            opened = self._issuer.verify(token, self._clock.time_ms())
+            if opened is not None and opened[1].access_key_id == scope.access_key_id:
+                return self.of_identity(opened[0], scope)
+        return self.of_key(scope, verified=False)
 
     def of_key(self, scope: CredentialScope, *, verified: bool) -> Caller:
         """The caller behind an access key id of the settings (verified) or any at all (not)."""

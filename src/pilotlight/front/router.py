@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from pilotlight.front import sigv2
 from pilotlight.front.guard import split_host
 from pilotlight.front.request_head import Head
 
@@ -124,12 +125,19 @@ def query_value(query: str, name: str) -> str:
 
 
 def scope_of(head: Head) -> CredentialScope | None:
-    """The credential scope a request claims, in its Authorization header or its presigned URL."""
-    authorization = head.fields.get(b"authorization")
-    if authorization is not None:
-        return credential_scope(header_credential(authorization).decode("latin-1"))
-    if "X-Amz-Credential" in head.query:
-        return credential_scope(query_value(head.query, "X-Amz-Credential"))
+    """The credential scope a request claims, in its Authorization header or its presigned URL.
+
+    S3's old Signature Version 2 names the key alone: its scope has neither date nor region.
+    """
+    if b"authorization" in head.fields or "X-Amz-Credential" in head.query or "AWSAccessKeyId=" in head.query:
+        credential = header_credential(head.fields.get(b"authorization", b"")).decode("latin-1")
+        if not credential and b"authorization" not in head.fields:
+            credential = query_value(head.query, "X-Amz-Credential")
+        if credential:
+            return credential_scope(credential)
+        old_key_id = sigv2.key_id(head)
+        if old_key_id:
+            return CredentialScope(old_key_id, "", "", "s3")
     return None
 
 
@@ -137,9 +145,6 @@ def service_of(head: Head, scope: CredentialScope | None) -> str:
     """The signing name of the service a request is for."""
     if scope is not None and scope.service:
         return scope.service
-    authorization = head.fields.get(b"authorization", b"")
-    if authorization.startswith(b"AWS ") or "AWSAccessKeyId=" in head.query:  # SigV2, which only S3 still has
-        return "s3"
     target = head.text(b"x-amz-target")
     if target:
         prefix = _TARGET_VERSION.sub("", target.partition(".")[0]).lower()

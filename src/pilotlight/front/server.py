@@ -49,7 +49,10 @@ class Front:
         check_exposure(settings)
         self._settings = settings
         callers = Callers(settings, credentials, clock)
-        verifier = Verifier(settings.access_keys, credentials, callers, clock) if settings.auth == "sigv4" else None
+        verifier = None
+        if settings.auth == "sigv4":
+            domains = tuple(host.removeprefix("*.") for host in settings.allowed_hosts)
+            verifier = Verifier(settings.access_keys, credentials, callers, clock, domains)
         config = uvicorn.Config(
             self._dispatch,
             interface="asgi3",

@@ -20,6 +20,7 @@ import msgspec
 
 from pilotlight.catalog.credentials import CredentialIssuer
 from pilotlight.clock import Clock
+from pilotlight.front import sigv2
 from pilotlight.front import sigv4_faults as faults
 from pilotlight.front.callers import Caller, Callers
 from pilotlight.front.request_head import Head
@@ -73,9 +74,18 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
 
 
 class Verifier:
-    """Checks requests against configured access keys and credentials that this node issued."""
+    """Checks requests against configured access keys and credentials that this node issued. `domains` are further
+    names of the node that S3 buckets may stand before."""
 
-    def __init__(self, access_keys: dict[str, str], issuer: CredentialIssuer, callers: Callers, clock: Clock) -> None:
+    def __init__(
+        self,
+        access_keys: dict[str, str],
+        issuer: CredentialIssuer,
+        callers: Callers,
+        clock: Clock,
+        domains: tuple[str, ...] = (),
+    ) -> None:
+        self._domains = domains
         self._access_keys = access_keys
         self._issuer = issuer
         self._callers = callers
@@ -113,6 +123,21 @@ class Verifier:
         wanted = hmac.new(self._signing_key(claim), to_sign.encode("latin-1"), hashlib.sha256).hexdigest()
         if not hmac.compare_digest(wanted.encode(), claim.signature.encode("latin-1")):
             raise faults.mismatch(claim.style)
+
+    def verify_v2(self, head: Head) -> Caller:
+        """Verify S3's old signature, which covers no body: all of it at once."""
+        given = sigv2.read(head)
+        if given is None:
+            raise faults.incomplete_v2()
+        now = self._clock.time_ms() / 1000
+        if given.expires_s is not None and given.expires_s < now:
+            raise faults.presigned_expired("s3", "", "")
+        if given.date_s is not None and abs(given.date_s - now) > _S3_SKEW_S:
+            raise faults.not_yet("s3", "", "", _S3_SKEW_S)
+        caller, secret = self._secret(CredentialScope(given.access_key_id, "", "", "s3"), given.token, "s3")
+        if not sigv2.matches(given, head, secret, self._domains):
+            raise faults.mismatch("s3")
+        return caller
 
     def _open_header(self, head: Head, authorization: str, style: faults.Style) -> Claim:
         algorithm, _, rest = authorization.partition(" ")

@@ -116,6 +116,13 @@ def incomplete_query(style: Style, lacking: list[str]) -> AwsError:
     )
 
 
+def incomplete_v2() -> AwsError:
+    return errors.AccessDenied(
+        "AWS authentication requires a valid Date or x-amz-date header, or Query-string authentication the Signature, "
+        "Expires and AWSAccessKeyId parameters"
+    )
+
+
 def unsupported(style: Style, algorithm: str, authorization: str) -> AwsError:
     if style == "s3":
         return errors.InvalidRequest(

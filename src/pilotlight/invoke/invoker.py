@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from pilotlight.invoke.async_event import AsyncEvent, enqueue
 from pilotlight.invoke.messages import InvokeReply, InvokeRequest
 from pilotlight.observe.counters import Counters
 from pilotlight.store.interface import Store
+
+logger = logging.getLogger(__name__)
 
 Reply = Callable[[InvokeReply], None]
 
@@ -73,6 +76,9 @@ class Invoker:
                 reply(_DRY_RUN)
         except AwsError as error:
             reply(InvokeReply(error=error))
+        except Exception as error:
+            logger.exception("invoking %s", request.function)
+            reply(InvokeReply(error=ServiceException(f"The invocation could not be started: {error!r}")))
 
     async def invoke(self, request: InvokeRequest) -> InvokeReply:
         """`submit`, awaited."""

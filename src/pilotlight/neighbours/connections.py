@@ -12,9 +12,10 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from pilotlight.errors import ServiceUnavailableException
+from pilotlight.errors import AwsError, ServiceUnavailableException
 from pilotlight.neighbours.client_session import client_session
 from pilotlight.neighbours.embedded import Embedded
+from pilotlight.neighbours.request_body import ClientGone
 from pilotlight.neighbours.routing import Endpoint
 
 #: what aiohttp would add of its own accord
@@ -39,8 +40,8 @@ class Connections:
     ) -> aiohttp.ClientResponse:
         """Returns at the response's head. The caller closes or reads it to the end.
 
-        Raises ServiceUnavailableException, naming service and endpoint, when there is no answer; what an iterator
-        given as `body` raises comes as that too, with its cause.
+        Raises ServiceUnavailableException, naming service and endpoint, when there is no answer; and the AwsError or
+        ClientGone that an iterator given as `body` raised.
         """
         authority = "localhost" if endpoint.embedded else endpoint.authority
         path = endpoint.prefix + raw_path
@@ -51,13 +52,13 @@ class Connections:
         except aiohttp.ClientConnectorError as error:
             # Nothing was sent yet. An embedded process that has just died is replaced; others are simply not there.
             if not endpoint.embedded:
-                raise _unavailable(endpoint, error) from error
+                raise _fault(endpoint, error) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unavailable(endpoint, error) from error
+            raise _fault(endpoint, error) from error
         try:
             return await self._attempt(endpoint, method, url, fields, body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _unavailable(endpoint, error) from error
+            raise _fault(endpoint, error) from error
 
     async def _attempt(
         self, endpoint: Endpoint, method: str, url: URL, headers: CIMultiDict[str], body: Body
@@ -83,7 +84,12 @@ class Connections:
             await session.close()
 
 
-def _unavailable(endpoint: Endpoint, error: BaseException) -> ServiceUnavailableException:
+def _fault(endpoint: Endpoint, error: BaseException) -> AwsError | ClientGone:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, (AwsError, ClientGone)):
+            return cause  # raised by the body's iterator, while aiohttp was sending it
+        cause = cause.__cause__
     reason = str(error) or type(error).__name__
     if isinstance(error, aiohttp.ClientConnectorError):
         reason = error.os_error.strerror or str(error.os_error) or "cannot connect"

@@ -185,22 +185,13 @@ class Forward:
             if not body.gone:
                 raise
             raise ClientGone from None
-        except ServiceUnavailableException:
-            if body.gone:
-                raise ClientGone from None
-            raise
         finally:
             gone.cancel()
             sending.cancel()
 
     async def _watched(self, watch: Watch, outgoing: Outgoing, body: RequestBody, exchange: _Exchange) -> None:
         """A write with events: once the backend has it, the events are stored whether or not the client still waits."""
-        try:
-            response = await self._open(outgoing, outgoing.body)
-        except ServiceUnavailableException:
-            if body.gone:
-                raise ClientGone from None
-            raise
+        response = await self._open(outgoing, outgoing.body)
         async with response:
             headers = _passed_back(response, is_s3=True)
             content = b""

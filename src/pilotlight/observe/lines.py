@@ -177,6 +177,15 @@ class LogStreamParser:
         self._frame_ms: int | None = None
 
     def feed(self, data: bytes) -> list[Line]:
+        unfinished = self._held or self._text or self._frame_left
+        if not unfinished and data.endswith(b"\n") and _MAGIC[0] not in data and len(data) <= MAX_EVENT_BYTES:
+            # What nearly every read of printed text is: whole lines.
+            return [(None, line + "\n") for line in data.decode("utf-8", "replace").split("\n")[:-1]]
+        if not unfinished and data.startswith(_MAGIC) and len(data) > _HEADER.size:
+            # And of logged text: one frame.
+            kind, length, microseconds = _HEADER.unpack_from(data)
+            if kind & 2 and length == len(data) - _HEADER.size <= MAX_EVENT_BYTES:
+                return [(_milliseconds(microseconds), data[_HEADER.size :].decode("utf-8", "replace"))]
         lines: list[Line] = []
         if self._held:
             data, self._held = self._held + data, b""
@@ -223,8 +232,7 @@ class LogStreamParser:
                 search = found + 1
                 continue
             self._take_text(data[position:found], lines)
-            timestamp_ms = microseconds // 1000
-            self._frame_ms = timestamp_ms if timestamp_ms <= _LAST_TIMESTAMP_MS else None
+            self._frame_ms = _milliseconds(microseconds)
             self._frame_left = length
             position = search = self._take_frame(data, found + _HEADER.size, lines)
             if self._frame_left:
@@ -287,3 +295,8 @@ class LogStreamParser:
 
 def _text_of(data: bytearray) -> str:
     return data.decode("utf-8", "replace")
+
+
+def _milliseconds(microseconds: int) -> int | None:
+    timestamp_ms = microseconds // 1000
+    return timestamp_ms if timestamp_ms <= _LAST_TIMESTAMP_MS else None

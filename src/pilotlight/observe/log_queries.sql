@@ -102,10 +102,6 @@ SELECT id, name, created_ms, first_ms, last_ms, last_ingested_ms FROM log_stream
 WHERE group_id = :group_id AND (:after = '' OR (last_ms, name) < (:after_ms, :after))
 ORDER BY last_ms DESC, name DESC LIMIT :limit;
 
--- name: stream_names
--- The names of streams by id.
-SELECT id, name FROM log_streams WHERE group_id = :group_id;
-
 -- name: stream_name
 -- The name of one stream.
 SELECT name FROM log_streams WHERE id = :stream_id;

@@ -115,7 +115,7 @@ def _advice(error: str) -> str:
     try:
         with open(_APPARMOR) as file:
             if file.read().strip() == "1" and os.geteuid() != 0:
-                return " (AppArmor keeps user namespaces from this user; `pilotlight doctor` prints the profile that allows them)"
+                return " (AppArmor keeps them from this user; `pilotlight doctor` prints the profile that allows them)"
     except OSError:
         pass
     if "No space left" in error:

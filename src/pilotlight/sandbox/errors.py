@@ -9,3 +9,7 @@ class LaunchError(Exception):
 
 class SandboxLost(LaunchError):
     """A kept sandbox went with the zygote that owned its namespaces: a reset needs a new sandbox."""
+
+
+class ZygoteLost(LaunchError):
+    """The zygote died while it had the order: nothing of the launch is left, and another zygote can take it."""

@@ -109,7 +109,11 @@ class Packages:
             except FileNotFoundError:
                 raise BlobMissing(f"There is no blob {sha256_hex}.") from None
             place = self._root / sha256_hex
-            await self._run(Unpack(self._max_unzipped_bytes, str(coming), str(place)), zip_file)
+            try:
+                await self._run(Unpack(self._max_unzipped_bytes, str(coming), str(place)), zip_file)
+            except StoreBroken:
+                self._remove_trees([coming])  # a job that was killed could not
+                raise
             self._ready.add(sha256_hex)
             return self._code(sha256_hex)
         finally:

@@ -53,7 +53,7 @@ class S3Backend:
         self._said_refused = False
 
     async def bucket_region(self, account: str, region: str, bucket: str, headers: Mapping[str, str]) -> str:
-        """The region of a bucket. `headers` are passed on (x-amz-expected-bucket-owner).
+        """The region of a bucket. `headers` has x-amz-expected-bucket-owner, or is empty.
 
         Raises NoSuchBucket, AccessDenied, ServiceUnavailableException.
         """
@@ -62,6 +62,8 @@ class S3Backend:
         if response.status == 404:
             raise NoSuchBucket("The specified bucket does not exist", BucketName=bucket)
         if response.status in (401, 403):
+            if headers:
+                raise AccessDenied("Access Denied")  # the bucket is not the expected owner's
             raise AccessDenied(
                 "Access Denied: the S3 server does not let the node look at this bucket. Credentials for it belong in "
                 "the setting endpoints.s3, as in http://ACCESS_KEY:SECRET@host:9000"

@@ -6,7 +6,6 @@ Events for functions do not come here: they lie on the asynchronous invocation q
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -47,42 +46,55 @@ def enqueue(delivery: Delivery) -> Enqueue:
 
 
 class Deliverer:
+    """`start`, `stop`. Targets do not wait for each other: a slow one takes up one of `AT_ONCE` places, no more."""
+
     def __init__(self, store: Store, clock: Clock, targets: Targets) -> None:
         self._store = store
         self._clock = clock
         self._targets = targets
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
         self._unsubscribe: Callable[[], None] | None = None
 
     def start(self) -> None:
-        self._unsubscribe = self._store.subscribe(self._wake.set)
+        self._unsubscribe = self._store.subscribe(self._wake.set, on="queue")
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """What is under way is left to its lease, and is delivered again after the next start."""
         if self._unsubscribe is not None:
             self._unsubscribe()
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        tasks = [task for task in (self._task, *self._under_way) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:
             self._wake.clear()
             try:
-                items = await self._store.claim(QUEUE_PREFIX, self._clock.time_ms(), LEASE_MS, AT_ONCE)
-                if items:
-                    await self._store.transact(await asyncio.gather(*(self._deliver(item) for item in items)))
-                else:
-                    await self._wait()
+                room = AT_ONCE - len(self._under_way)
+                items: list[QueueItem] = []
+                if room > 0:
+                    items = await self._store.claim(QUEUE_PREFIX, self._clock.time_ms(), LEASE_MS, room)
+                for item in items:
+                    task = asyncio.create_task(self._settle(item))
+                    self._under_way.add(task)
+                    task.add_done_callback(self._ended)
+                if not items:
+                    await self._wait(room > 0)
             except StoreError:
-                logger.exception("the deliveries of S3 events could not be read or recorded; trying again")
+                logger.exception("the deliveries of S3 events could not be read; trying again")
                 await self._clock.sleep_until(self._clock.time_ms() + FIRST_WAIT_MS)
 
-    async def _wait(self) -> None:
-        due_ms = await self._store.next_due(QUEUE_PREFIX)
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._wake.set()
+
+    async def _wait(self, has_room: bool) -> None:
+        """Until something was committed or has ended, or the next delivery is due."""
+        due_ms = await self._store.next_due(QUEUE_PREFIX) if has_room else None
         woken = asyncio.ensure_future(self._wake.wait())
         due = asyncio.ensure_future(
             self._clock.sleep_until(due_ms if due_ms is not None else self._clock.time_ms() + _LOOK_AGAIN_MS)
@@ -92,6 +104,13 @@ class Deliverer:
         finally:
             woken.cancel()
             due.cancel()
+
+    async def _settle(self, item: QueueItem) -> None:
+        try:
+            await self._store.transact([await self._deliver(item)])
+        except Exception:
+            # Not lost: its lease ends, and it is sent again. At least once is the promise.
+            logger.exception("the delivery of an S3 event could not be finished")
 
     async def _deliver(self, item: QueueItem) -> Change:
         delivery = msgspec.msgpack.decode(item.body, type=Delivery)

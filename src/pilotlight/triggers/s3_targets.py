@@ -94,7 +94,10 @@ class Targets:
             body=msgspec.json.encode(parameters),
         )
         body = _check(response)
-        return msgspec.json.decode(body, type=dict[str, Any]) if body else {}
+        try:
+            return msgspec.json.decode(body, type=dict[str, Any]) if body else {}
+        except msgspec.DecodeError as error:
+            raise TargetFault(f"answered what is not JSON: {error}") from error
 
 
 def _check(response: WireResponse) -> bytes:

@@ -17,12 +17,13 @@ from typing import Any, Literal
 import msgspec
 
 from pilotlight import errors
+from pilotlight.runtimes.python.ends import Ends
 from pilotlight.runtimes.python.interpreters import RUNTIMES, Interpreter, Interpreters
 from pilotlight.runtimes.python.sets import INSIDE, RuntimeSet, runtime_set
 from pilotlight.runtimes.python.start_path import StartPath, from_environ, from_package
 from pilotlight.runtimes.python.zygote_client import Zygote, enter_script
 from pilotlight.sandbox.driver import Driver, choose_driver
-from pilotlight.sandbox.errors import LaunchError, SandboxLost
+from pilotlight.sandbox.errors import LaunchError, SandboxLost, ZygoteLost
 from pilotlight.sandbox.namespaces import TASK_ROOT, UidRange, root_plan
 from pilotlight.sandbox.process import make_private_dir, process_plan, remove_private_dir
 from pilotlight.sandbox.spec import LaunchSpec, RuntimeProcess, Sandbox
@@ -94,17 +95,9 @@ class PythonLauncher:
         except LaunchError as error:
             raise errors.InvalidParameterValueException(str(error)) from error
 
-    def interpreter_path(self, runtime: str) -> str:
-        """The Python that runs `runtime` here. Raises LaunchError when there is none."""
-        return self._interpreter(runtime).executable
-
-    def notice(self, runtime: str) -> str:
-        """What each START says when the interpreter is not the one asked for (runtime_fallback=nearest); else empty."""
-        try:
-            found = self._interpreter(runtime)
-        except LaunchError:
-            return ""
-        return "" if found.runtime == runtime else f"({runtime} is not installed here: runs on {found.runtime})"
+    def runs_on(self, runtime: str) -> str:
+        """The runtime whose interpreter serves `runtime`: another one only under runtime_fallback=nearest."""
+        return self._interpreter(runtime).runtime
 
     def interpreter_path(self, runtime: str) -> str:
         """The Python that serves `runtime`. Raises LaunchError when there is none."""
@@ -132,7 +125,18 @@ class PythonLauncher:
         )
 
     async def launch(self, spec: LaunchSpec, sandbox: Sandbox | None = None) -> RuntimeProcess:
-        """Start one process; with `sandbox`, in the kept sandbox of one that is gone. Raises LaunchError."""
+        """Start one process; with `sandbox`, in the kept sandbox of one that is gone. Raises LaunchError.
+
+        A zygote that dies under the order is replaced, once; a kept sandbox is then lost with it (SandboxLost).
+        """
+        try:
+            return await self._launch(spec, sandbox)
+        except ZygoteLost as error:
+            if sandbox is not None:
+                raise SandboxLost(str(error)) from error
+            return await self._launch(spec, None)
+
+    async def _launch(self, spec: LaunchSpec, sandbox: Sandbox | None) -> RuntimeProcess:
         driver = self._chosen()
         interpreter = self._interpreter(spec.runtime)
         made = await self._set(interpreter)
@@ -176,31 +180,26 @@ class PythonLauncher:
             layer_dirs=[_real(layer) for layer in spec.layer_dirs],
             tmp_mib=spec.tmp_mib,
         )
-        process: RuntimeProcess | None = None
         try:
-            async with _Ends() as ends:
+            async with Ends() as ends:
                 launched = await zygote.launch(order, [*ends.theirs, *(sandbox.namespace_fds if sandbox else ())])
                 pidfd, init_pidfd, *kept = launched.fds
                 if sandbox is None:
-                    if not listeners:
-                        listeners = tuple(socket.socket(fileno=fd) for fd in kept[2:])
-                        for listener in listeners:
-                            listener.setblocking(False)
                     sandbox = Sandbox(
                         spec.environment_id,
-                        *listeners,
+                        *(listeners or map(_adopt, kept[2:])),
                         owner=zygote,
                         uid=uid,
                         namespace_fds=tuple(kept[:2]),
                         release=lambda: self._uids.give_back(uid),
                     )
-                process = ends.process(sandbox, pidfd, init_pidfd, path, launched.exited)
-        finally:
-            if process is None and sandbox is None:
+                return ends.process(sandbox, pidfd, init_pidfd, path, launched.exited)
+        except BaseException:
+            if sandbox is None:
                 self._uids.give_back(uid)
                 for listener in listeners:
                     listener.close()
-        return process
+            raise
 
     async def _launch_process(
         self, spec: LaunchSpec, path: StartPath, zygote: Zygote, sandbox: Sandbox | None
@@ -238,7 +237,7 @@ class PythonLauncher:
             environ["_PILOTLIGHT_PYTHON_DIRS"] = ":".join(layers)
         order = _order(spec, path, environ, spec.code_dir, layers)
         try:
-            async with _Ends() as ends:
+            async with Ends() as ends:
                 launched = await zygote.launch(order, ends.theirs)
                 (pidfd,) = launched.fds
                 return ends.process(sandbox, pidfd, pidfd, path, launched.exited, kill_group=True)
@@ -321,51 +320,6 @@ class PythonLauncher:
         return await Zygote.start(interpreter.executable, enter_script(made.path), plan)
 
 
-class _Ends:
-    """Both ends of a new process's channel and output: the far ends are closed here in any case, the near ends when
-    nothing came of it."""
-
-    def __init__(self) -> None:
-        self._channel, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._channel.setblocking(False)
-        self._output, write_end = os.pipe()
-        os.set_blocking(self._output, False)
-        self.theirs = [far.detach(), write_end]
-        self._used = False
-
-    async def __aenter__(self) -> _Ends:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        for fd in self.theirs:
-            os.close(fd)
-        if not self._used:
-            self._channel.close()
-            os.close(self._output)
-
-    def process(
-        self,
-        sandbox: Sandbox,
-        pidfd: int,
-        kill_fd: int,
-        path: StartPath,
-        exited: asyncio.Future[int],
-        *,
-        kill_group: bool = False,
-    ) -> RuntimeProcess:
-        self._used = True
-        return RuntimeProcess(
-            sandbox=sandbox,
-            channel=self._channel,
-            output=self._output,
-            pidfd=pidfd,
-            kill_fd=kill_fd,
-            start_path="exec" if path.execute else "fork",
-            exited=exited,
-            kill_group=kill_group,
-        )
-
-
 def _order(
     spec: LaunchSpec, path: StartPath, environ: dict[str, str], task_root: str, python_dirs: list[str]
 ) -> dict[str, Any]:
@@ -389,6 +343,12 @@ def _listener() -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.bind(("127.0.0.1", 0))
     listener.listen(128)
+    listener.setblocking(False)
+    return listener
+
+
+def _adopt(fd: int) -> socket.socket:
+    listener = socket.socket(fileno=fd)
     listener.setblocking(False)
     return listener
 

@@ -13,12 +13,11 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 from typing import Any
 
 import msgspec
 
-from pilotlight.sandbox.errors import LaunchError
+from pilotlight.sandbox.errors import LaunchError, ZygoteLost
 
 _START_SECONDS = 60.0
 _MAX_MESSAGE = 1 << 18
@@ -83,14 +82,18 @@ class Zygote:
     async def launch(self, order: dict[str, Any], fds: list[int]) -> Launched:
         """Have one process forked and confined. `fds` stay the caller's. Raises LaunchError."""
         if not self.alive:
-            raise LaunchError("the zygote is gone")
+            raise ZygoteLost("the zygote is gone")
         self._next_id += 1
         order_id = self._next_id
         answer: asyncio.Future[Launched] = self._loop.create_future()
         self._orders[order_id] = answer
         self._exits[order_id] = self._loop.create_future()
         self._send(msgspec.json.encode({**order, "id": order_id}), [os.dup(fd) for fd in fds])
-        return await asyncio.shield(answer)
+        try:
+            return await asyncio.shield(answer)
+        except asyncio.CancelledError:  # nobody will own what comes of it
+            answer.add_done_callback(_discard)
+            raise
 
     async def stop(self) -> None:
         """End the zygote and all that came from it, and wait until it is reaped."""
@@ -177,17 +180,25 @@ class Zygote:
             self._ready.set_exception(LaunchError(reason))
             self._ready.exception()  # retrieved: a start that was cancelled has nobody left to do so
         for order_id in list(self._orders):
-            self._fail_order(order_id, reason)
+            self._orders.pop(order_id).set_exception(ZygoteLost(reason))
         for exited in self._exits.values():
             exited.set_result(-signal.SIGKILL)
         self._exits.clear()
+
+
+def _discard(answer: asyncio.Future[Launched]) -> None:
+    """Kill and let go of a process whose order was given up while it was being carried out."""
+    if answer.cancelled() or answer.exception() is not None:
+        return
+    fds = answer.result().fds
+    for fd in fds[:2]:  # the process, and its namespace's init where there is one
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(fd, signal.SIGKILL)
+    for fd in fds:
+        os.close(fd)
 
 
 def enter_script(set_path: str) -> str:
     """Where a runtime set keeps the zygote's first stage."""
     return f"{set_path}/pilotlight_inside/enter.py"
 
-
-def this_python() -> str:
-    """The node's own interpreter, which probes of the machine run on."""
-    return sys.executable

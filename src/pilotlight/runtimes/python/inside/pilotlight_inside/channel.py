@@ -11,6 +11,8 @@ import os
 import resource
 import struct
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 CHANNEL_FD = 3
@@ -91,7 +93,8 @@ def _die(reason: str) -> None:
 def make_client(channel: Channel) -> Any:
     """A LambdaRuntimeClient of the awslambdaric at hand whose calls are frames."""
     from awslambdaric.lambda_runtime_client import InvocationRequest, LambdaRuntimeClient
-    from awslambdaric.lambda_runtime_marshaller import to_json
+
+    to_json: Callable[[Any], str] = import_module("awslambdaric.lambda_runtime_marshaller").to_json
 
     class FrameClient(LambdaRuntimeClient):
         def __init__(self) -> None:
@@ -152,7 +155,6 @@ def make_client(channel: Channel) -> Any:
 
 def run_handler(handler: str, channel: Channel) -> None:
     """awslambdaric's own loop, over frames; logs go to stdout's pipe as its framed records."""
-    from awslambdaric import bootstrap
-
+    bootstrap: Any = import_module("awslambdaric.bootstrap")
     os.environ["_LAMBDA_TELEMETRY_LOG_FD"] = str(os.dup(sys.__stdout__.fileno() if sys.__stdout__ else 1))
     bootstrap.run(handler, make_client(channel))

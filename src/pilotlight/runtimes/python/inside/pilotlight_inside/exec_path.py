@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 
 from pilotlight_inside import channel as channels
 from pilotlight_inside.fork_path import search_path
@@ -14,7 +15,7 @@ def run() -> None:
     """Returns only by exceptions."""
     _undo_locale_coercion()
     channel = channels.Channel()
-    from awslambdaric import bootstrap  # noqa: F401  (the runtime's own, before the function's modules are in reach)
+    import_module("awslambdaric.bootstrap")  # the runtime's own, before the function's modules are in reach
 
     task_root = os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"

@@ -93,14 +93,14 @@ def _execute(order: dict[str, Any]) -> None:
 
 def _reseed() -> None:
     random.seed()
-    ssl = sys.modules.get("ssl")
+    ssl: Any = sys.modules.get("ssl")
     if ssl is not None:
         ssl.RAND_add(os.urandom(48), 48.0)
-    tempfile = sys.modules.get("tempfile")
+    tempfile: Any = sys.modules.get("tempfile")
     if tempfile is not None:
         tempfile._name_sequence = None
         tempfile.tempdir = None
-    uuid = sys.modules.get("uuid")
+    uuid: Any = sys.modules.get("uuid")
     if uuid is not None:
         uuid._last_timestamp = None
 

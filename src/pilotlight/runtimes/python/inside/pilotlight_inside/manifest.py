@@ -12,8 +12,7 @@ if __name__ == "__main__":
 
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     if sys.argv[1] == "fresh":
-        from pilotlight_inside import exec_path  # noqa: F401
-
+        __import__("pilotlight_inside.exec_path")
         __import__("awslambdaric.bootstrap")
     else:
         from pilotlight_inside import zygote

@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import socket
-from typing import Any
+from typing import Any, NoReturn
 
 from pilotlight_inside import channel as channels
 from pilotlight_inside import confine, fork_path, messages
@@ -96,13 +96,13 @@ class Newborn:
         messages.send(node, message, fds)
         node.detach()
 
-    def _fail(self, order_id: int, error: BaseException) -> None:
+    def _fail(self, order_id: int, error: BaseException) -> NoReturn:
         try:
             self._tell({"failed": order_id, "error": f"{type(error).__name__}: {error}"})
         finally:
             os._exit(70)
 
-    def _exit_when_asked(self, error: BaseException) -> None:
+    def _exit_when_asked(self, error: BaseException) -> NoReturn:
         """A blank that could not be prepared says so to whoever sends it an order."""
         orders = socket.socket(fileno=self.orders)
         data, _ = messages.receive(orders)
