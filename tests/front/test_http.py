@@ -256,6 +256,17 @@ async def test_bad_chunking(front: RunningFront, target: str, chunks: bytes) -> 
     assert not front.invoker.requests and not front.lambda_api.requests and not front.forward.bodies
 
 
+@pytest.mark.parametrize("rest", [b"zz\r\n", b""], ids=["broken", "missing"])
+async def test_a_body_that_goes_wrong_after_its_answer_gets_no_second_one(rest: bytes) -> None:
+    async with running_front(slow_client_s=0.2) as front:
+        front.forward.read_body = False
+        client = await front.connect()
+        client.send(request("PUT", "/bucket/key", Transfer_Encoding="chunked") + b"1\r\nx\r\n")
+        assert (await client.answer()).status == 200
+        client.send(rest)
+        assert await client.reader.read() == b"", "closed, and nothing said"
+
+
 async def test_bad_chunking_after_a_good_request_is_answered_after_it(front: RunningFront) -> None:
     front.invoker.holding = True
     client = await front.connect()

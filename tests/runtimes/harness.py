@@ -62,11 +62,13 @@ class Running:
         self._channel_closed = asyncio.Event()
         self._closed = False
 
-    async def open(self) -> None:
+    async def open(self, *, frames: bool = True) -> None:
+        """Without `frames`, its session is left to the Runtime API."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self.process.output, self._read)
-        channel = FrameChannel(self.session, self._channel_closed.set)
-        await loop.create_unix_connection(lambda: channel, sock=self.process.channel)
+        if frames:
+            channel = FrameChannel(self.session, self._channel_closed.set)
+            await loop.create_unix_connection(lambda: channel, sock=self.process.channel)
 
     def _read(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -177,17 +179,21 @@ def function_spec(code_dir: str, **fields: Any) -> LaunchSpec:
     return LaunchSpec(**values)
 
 
-async def start(launcher: PythonLauncher, spec: LaunchSpec, sandbox: Sandbox | None = None) -> Running:
+async def start(
+    launcher: PythonLauncher, spec: LaunchSpec, sandbox: Sandbox | None = None, *, frames: bool = True
+) -> Running:
     """Launch and connect; what it says first is not waited for."""
     running = Running(await launcher.launch(spec, sandbox))
-    await running.open()
+    await running.open(frames=frames)
     return running
 
 
 @contextlib.asynccontextmanager
-async def environment(launcher: PythonLauncher, code_dir: str, **fields: Any) -> AsyncIterator[Running]:
+async def environment(
+    launcher: PythonLauncher, code_dir: str, *, frames: bool = True, **fields: Any
+) -> AsyncIterator[Running]:
     """A launched process that is gone, sandbox and all, at the end."""
-    running = await start(launcher, function_spec(code_dir, **fields))
+    running = await start(launcher, function_spec(code_dir, **fields), frames=frames)
     try:
         yield running
     finally:
@@ -197,7 +203,7 @@ async def environment(launcher: PythonLauncher, code_dir: str, **fields: Any) ->
 
 @contextlib.asynccontextmanager
 async def runtime_api(running: Running) -> AsyncIterator[None]:
-    """Serve the HTTP Runtime API inside the environment, driving the same session as its frame channel."""
+    """Serve the HTTP Runtime API inside the environment, driving the process's session."""
     server = await asyncio.get_running_loop().create_server(
         lambda: RuntimeApi(lambda: running.session), sock=running.process.sandbox.runtime_api
     )

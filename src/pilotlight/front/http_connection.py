@@ -299,6 +299,10 @@ class HttpConnection(HttpToolsProtocol):
         self._in_head = False
         self._in_message = True
         cycle = self._open_cycle
+        if cycle is not None and cycle.response_complete:
+            # Answered before its body had come: there is nothing left to say.
+            self._end()
+            return
         if cycle is not None:
             # Its application has begun: it learns that the client is gone, and what it still sends goes nowhere.
             started = cycle.response_started

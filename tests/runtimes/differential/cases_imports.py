@@ -1,6 +1,7 @@
 """What functions import: the runtime's modules, their own copies of them, layers, zips, compiled packages."""
 
 from tests.runtimes.differential.case import Case
+from tests.support import make_zip
 
 _FAKE = "__version__ = '0.0-mine'\n"
 
@@ -20,7 +21,7 @@ CASES = [
         """, expect="http://127.0.0.1:4566/b/"),
     Case(name="own-boto3", source="import boto3\ndef handler(event, context):\n    return [boto3.__file__, boto3.__version__]\n", files={"boto3/__init__.py": _FAKE}, expect="0.0-mine"),
     Case(name="own-urllib3", source="import urllib3\ndef handler(event, context):\n    return [urllib3.__file__, urllib3.__version__]\n", files={"urllib3/__init__.py": _FAKE}, expect="0.0-mine"),
-    Case(name="own-six-and-boto3", source="import boto3, six, dateutil\ndef handler(event, context):\n    return [six.__version__, dateutil.__name__, boto3.__name__]\n", files={"six.py": ""}, expect="ImportModuleError" if False else ""),
+    Case(name="own-six-and-boto3", source="import boto3, six, dateutil\ndef handler(event, context):\n    return [six.__version__, dateutil.__name__, boto3.__name__]\n", files={"six.py": ""}, expect="ImportModuleError"),
     Case(name="own-boto3-on-a-path-of-its-own", source="""
         import os, sys
         sys.path.insert(0, os.path.join(os.path.dirname(__file__), 'vendor'))
@@ -39,6 +40,20 @@ CASES = [
             return [pathlib.Path(__file__).parent.joinpath('data/words.txt').read_text(), open('data/words.txt').read(),
                     importlib.resources.files('data').joinpath('words.txt').read_text(), __file__]
         """}, expect="some words"),
+    Case(name="zipimport", source="""
+        import sys
+        sys.path.insert(0, '/var/task/lib.zip')
+        import zipped
+        def handler(event, context):
+            return [zipped.x, zipped.__file__]
+        """, files={"lib.zip": make_zip({"zipped.py": "x = 'from a zip'"})}, expect="from a zip"),
+    Case(name="own-boto3-in-a-zip", source="""
+        import sys
+        sys.path.insert(0, '/var/task/lib.zip')
+        import boto3
+        def handler(event, context):
+            return boto3.__version__
+        """, files={"lib.zip": make_zip({"boto3/__init__.py": _FAKE})}, expect="0.0-mine"),
     Case(name="lazy-import", source="""
         def handler(event, context):
             import csv, email.message, html.parser, urllib.request, xml.etree.ElementTree, zoneinfo
