@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import signal
@@ -399,7 +400,7 @@ async def test_a_job_that_is_killed_is_an_error_and_no_more(packages: Packages, 
     opened = threading.Thread(target=lambda: os.close(os.open(fifo, os.O_WRONLY)))
     opened.start()
     checking = asyncio.create_task(packages.check(fifo))
-    (job,) = await eventually_async(lambda: _children(packages.process_id))
+    job = await eventually_async(lambda: _job_on(fifo, packages.process_id))
     os.kill(job, signal.SIGKILL)
     with pytest.raises(StoreBroken, match="killed"):
         await checking
@@ -414,7 +415,7 @@ async def test_a_slow_job_keeps_no_other_waiting(packages: Packages, tmp_path: P
     opened = threading.Thread(target=lambda: os.close(os.open(fifo, os.O_WRONLY)))
     opened.start()
     slow = asyncio.create_task(packages.check(fifo))
-    (job,) = await eventually_async(lambda: _children(packages.process_id))
+    job = await eventually_async(lambda: _job_on(fifo, packages.process_id))
     async with asyncio.timeout(10):
         await asyncio.gather(*(packages.check(make_zip("x")) for _ in range(5)))
     assert not slow.done()
@@ -523,5 +524,10 @@ def _running(pid: int) -> bool:
         return False
 
 
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def _job_on(file: Path, pid: int) -> int:
+    """The child of the package process that has the file open; 0 when none has."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with contextlib.suppress(FileNotFoundError, PermissionError):  # one that has just ended
+            if any(entry.readlink() == file for entry in Path(f"/proc/{child}/fd").iterdir()):
+                return int(child)
+    return 0

@@ -87,6 +87,7 @@ class RuntimeApi(asyncio.Protocol):
                 self._response(session, request_id)
             case "POST", ["invocation", request_id, "error"]:
                 self._carried_here(session)
+                session.detach()
                 session.failed(request_id, self._error_type(), bytes(self._body), 0)
                 self._reply(202, {"status": "OK"})
             case "POST", ["init", "error"]:
@@ -98,14 +99,15 @@ class RuntimeApi(asyncio.Protocol):
 
     def _next(self, session: RuntimeSession) -> None:
         self._carried_here(session)
+        if session.state is SessionState.CLOSED or (session.state is SessionState.BUSY and not session.holds_work):
+            raise SessionViolation("next while an invocation is being served")
         session.attach(self._hand_over, carrier="http")
         if session.state is SessionState.INITIALIZING:
             session.ready(0)
-        elif session.state is not SessionState.IDLE:
-            raise SessionViolation("next while an invocation is being served")
 
     def _response(self, session: RuntimeSession, request_id: str) -> None:
         self._carried_here(session)
+        session.detach()  # the next work may come before the runtime asks for it
         if len(self._body) > MAX_RESPONSE_BYTES:
             message = f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
             body = {"errorType": "Function.ResponseSizeTooLarge", "errorMessage": message}

@@ -53,28 +53,44 @@ class SessionOwner(Protocol):
 class RuntimeSession:
     """States: initializing -> idle <-> busy, and closed from each."""
 
-    __slots__ = ("_owner", "_send", "carrier", "request_id", "state")
+    __slots__ = ("_held", "_owner", "_send", "carrier", "request_id", "state")
 
     def __init__(self, owner: SessionOwner) -> None:
         self._owner = owner
         self._send: Callable[[Work], None] | None = None
+        self._held: Work | None = None
         self.state = SessionState.INITIALIZING
         self.request_id = ""
         self.carrier = ""
         """Which transport carries the work: `frames`, `http`, or "" before either has claimed it."""
 
     def attach(self, send: Callable[[Work], None], carrier: str) -> None:
-        """Name the transport that carries the work, and its way of handing it over."""
+        """Name the transport that carries the work, and its way of handing it over; held work goes out at once."""
         self.carrier = carrier
         self._send = send
+        if self._held is not None:
+            work, self._held = self._held, None
+            send(work)
+
+    def detach(self) -> None:
+        """The transport cannot hand over work until it attaches again: over HTTP, until the runtime asks for it."""
+        self._send = None
+
+    @property
+    def holds_work(self) -> bool:
+        """Whether work was delivered that the runtime has not asked for yet."""
+        return self._held is not None
 
     def deliver(self, work: Work) -> None:
         """Give an idle runtime its next invocation."""
-        if self.state is not SessionState.IDLE or self._send is None:
+        if self.state is not SessionState.IDLE:
             raise SessionViolation(f"work given to a runtime that is {self.state.value}")
         self.state = SessionState.BUSY
         self.request_id = work.request_id
-        self._send(work)
+        if self._send is None:
+            self._held = work
+        else:
+            self._send(work)
 
     def ready(self, max_rss_kib: int) -> None:
         """Initialisation is over; the runtime waits for work."""

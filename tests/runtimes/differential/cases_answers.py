@@ -3,8 +3,18 @@
 from tests.runtimes.differential.case import Case
 
 CASES = [
-    Case(name="hello", source="def handler(event, context):\n    return {'hello': event['name']}\n", events=({"name": "you"},), expect="you"),
-    Case(name="unicode", source="def handler(event, context):\n    print('grüße ☃ 𝄞')\n    return {'é': event, '☃': '𝄞'}\n", events=("naïve ☃",), expect="naïve"),
+    Case(
+        name="hello",
+        source="def handler(event, context):\n    return {'hello': event['name']}\n",
+        events=({"name": "you"},),
+        expect="you",
+    ),
+    Case(
+        name="unicode",
+        source="def handler(event, context):\n    print('grüße ☃ 𝄞')\n    return {'é': event, '☃': '𝄞'}\n",
+        events=("naïve ☃",),
+        expect="na\\u00efve",
+    ),
     Case(
         name="unicode-escaped-before-3.12",
         source="def handler(event, context):\n    return 'é☃'\n",
@@ -28,27 +38,59 @@ CASES = [
         """,
         expect="1.10",
     ),
-    Case(name="nan", source="def handler(event, context):\n    return [float('nan'), float('inf'), 1e400]\n", expect="NaN"),
-    Case(name="tuple-and-namedtuple", source="""
+    Case(
+        name="nan",
+        source="def handler(event, context):\n    return [float('nan'), float('inf'), 1e400]\n",
+        expect="NaN",
+    ),
+    Case(
+        name="tuple-and-namedtuple",
+        source="""
         import collections
         P = collections.namedtuple('P', 'x y')
         def handler(event, context):
             return [(1, 2), P(3, 4)]
-        """, expect="\"x\""),
+        """,
+        expect='"x"',
+    ),
     Case(name="set", source="def handler(event, context):\n    return {1, 2}\n", expect="Runtime.MarshalError"),
-    Case(name="datetime", source="import datetime\ndef handler(event, context):\n    return datetime.date(2026, 1, 2)\n", expect="Runtime.MarshalError"),
-    Case(name="circular", source="def handler(event, context):\n    a = []\n    a.append(a)\n    return a\n", expect="Runtime.MarshalError"),
+    Case(
+        name="datetime",
+        source="import datetime\ndef handler(event, context):\n    return datetime.date(2026, 1, 2)\n",
+        expect="Runtime.MarshalError",
+    ),
+    Case(
+        name="circular",
+        source="def handler(event, context):\n    a = []\n    a.append(a)\n    return a\n",
+        expect="Runtime.MarshalError",
+    ),
     Case(name="non-string-keys", source="def handler(event, context):\n    return {1: 'a', None: 'b', True: 'c'}\n"),
-    Case(name="surrogate", source="def handler(event, context):\n    return '\\ud800'\n", environ={"AWS_EXECUTION_ENV": "AWS_Lambda_python3.11"}),
-    Case(name="big-integers", source="def handler(event, context):\n    return [event, 2**70]\n", raw_events=(b"[12345678901234567890123, 1.0, 1e3]",)),
-    Case(name="big-payload", source="def handler(event, context):\n    return event[::-1]\n", events=("x" * 3_000_000 + "y",)),
-    Case(name="state-is-kept", source="""
+    Case(
+        name="surrogate",
+        source="def handler(event, context):\n    return '\\ud800'\n",
+        environ={"AWS_EXECUTION_ENV": "AWS_Lambda_python3.11"},
+    ),
+    Case(
+        name="big-integers",
+        source="def handler(event, context):\n    return [event, 2**70]\n",
+        raw_events=(b"[12345678901234567890123, 1.0, 1e3]",),
+    ),
+    Case(
+        name="big-payload",
+        source="def handler(event, context):\n    return event[::-1]\n",
+        events=("x" * 3_000_000 + "y",),
+    ),
+    Case(
+        name="state-is-kept",
+        source="""
         count = 0
         def handler(event, context):
             global count
             count += 1
             return count
-        """, events=(1, 2, 3)),
+        """,
+        events=(1, 2, 3),
+    ),
     Case(
         name="context",
         source="""
@@ -78,16 +120,53 @@ CASES = [
         },
         expect="who",
     ),
-    Case(name="client-context-malformed", source="def handler(event, context):\n    return 1\n", fields={"client_context": "{"}, expect="LambdaContextUnmarshalError"),
-    Case(name="tenant", source="def handler(event, context):\n    return context.tenant_id\n", fields={"tenant_id": "blue"}, expect="blue"),
-    Case(name="event-not-json", source="def handler(event, context):\n    return event\n", raw_events=(b"{'a':", b"1"), expect="Runtime.UnmarshalError"),
-    Case(name="trace-id", source="import os\ndef handler(event, context):\n    return os.environ['_X_AMZN_TRACE_ID']\n", expect="Root=1-"),
-    Case(name="nested-handler", files={"a/__init__.py": "", "a/b/__init__.py": "", "a/b/c.py": "def run(event, context):\n    return __name__\n"}, handler="a/b/c.run", expect="a.b.c"),
-    Case(name="dotted-handler", files={"a/b.py": "def run(event, context):\n    return __name__\n"}, handler="a.b.run", expect="a.b"),
-    Case(name="callable-object", source="""
+    Case(
+        name="client-context-malformed",
+        source="def handler(event, context):\n    return 1\n",
+        fields={"client_context": "{"},
+        expect="LambdaContextUnmarshalError",
+    ),
+    Case(
+        name="tenant",
+        source="def handler(event, context):\n    return context.tenant_id\n",
+        fields={"tenant_id": "blue"},
+        expect="blue",
+    ),
+    Case(
+        name="event-not-json",
+        source="def handler(event, context):\n    return event\n",
+        raw_events=(b"{'a':", b"1"),
+        expect="Runtime.UnmarshalError",
+    ),
+    Case(
+        name="trace-id",
+        source="import os\ndef handler(event, context):\n    return os.environ['_X_AMZN_TRACE_ID']\n",
+        expect="Root=1-",
+    ),
+    Case(
+        name="nested-handler",
+        files={
+            "a/__init__.py": "",
+            "a/b/__init__.py": "",
+            "a/b/c.py": "def run(event, context):\n    return __name__\n",
+        },
+        handler="a/b/c.run",
+        expect="a.b.c",
+    ),
+    Case(
+        name="dotted-handler",
+        files={"a/b.py": "def run(event, context):\n    return __name__\n"},
+        handler="a.b.run",
+        expect="a.b",
+    ),
+    Case(
+        name="callable-object",
+        source="""
         class Handler:
             def __call__(self, event, context):
                 return type(self).__name__
         handler = Handler()
-        """, expect="Handler"),
+        """,
+        expect="Handler",
+    ),
 ]

@@ -20,12 +20,23 @@ def handler(event, context):
 """
 
 CASES = [
-    Case(name="print", source="def handler(event, context):\n    print('one\\ntwo')\n    print('three', end='')\n    print()\n    return 1\n"),
-    Case(name="print-stderr", source="import sys\ndef handler(event, context):\n    print('out')\n    print('err', file=sys.stderr)\n    sys.stdout.write('raw')\n    return 1\n"),
+    Case(
+        name="print",
+        source="def handler(event, context):\n    print('one\\ntwo')\n    print('three', end='')\n    print()\n    return 1\n",
+    ),
+    Case(
+        name="print-stderr",
+        source="import sys\ndef handler(event, context):\n    print('out')\n    print('err', file=sys.stderr)\n    sys.stdout.write('raw')\n    return 1\n",
+    ),
     Case(name="print-in-module", source="print('loading')\ndef handler(event, context):\n    return 1\n"),
     Case(name="print-carriage-return", source="def handler(event, context):\n    print('a\\rb\\rc')\n"),
-    Case(name="print-bytes", source="import os\ndef handler(event, context):\n    os.write(1, b'\\xff\\xfe not text\\n')\n    os.write(2, b'fd two\\n')\n"),
-    Case(name="order-of-streams", source="""
+    Case(
+        name="print-bytes",
+        source="import os\ndef handler(event, context):\n    os.write(1, b'\\xff\\xfe not text\\n')\n    os.write(2, b'fd two\\n')\n",
+    ),
+    Case(
+        name="order-of-streams",
+        source="""
         import logging, os, subprocess, sys
         def handler(event, context):
             for i in range(5):
@@ -34,23 +45,54 @@ CASES = [
                 os.write(1, b'write %d\\n' % i)
                 subprocess.run(['echo', 'child', str(i)], check=True)
                 print('error', i, file=sys.stderr)
-        """),
+        """,
+    ),
     Case(name="logging-text", source=_LOGGING),
     Case(name="logging-text-level", source=_LOGGING, environ={"AWS_LAMBDA_LOG_LEVEL": "DEBUG"}),
     Case(name="logging-json", source=_LOGGING, environ={"AWS_LAMBDA_LOG_FORMAT": "JSON"}),
-    Case(name="logging-json-level", source=_LOGGING, environ={"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "ERROR"}),
-    Case(name="logging-json-trace", source=_LOGGING, environ={"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "TRACE"}),
-    Case(name="error-json", source="def handler(event, context):\n    raise ValueError('bad')\n", environ={"AWS_LAMBDA_LOG_FORMAT": "JSON"}, expect="bad"),
-    Case(name="init-error-json", source="import nope\n", environ={"AWS_LAMBDA_LOG_FORMAT": "JSON"}, expect="ImportModuleError"),
-    Case(name="logging-basic-config", source="""
+    Case(
+        name="logging-json-level",
+        source=_LOGGING,
+        environ={"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "ERROR"},
+    ),
+    Case(
+        name="logging-json-trace",
+        source=_LOGGING,
+        environ={"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "TRACE"},
+    ),
+    Case(
+        name="error-json",
+        source="def handler(event, context):\n    raise ValueError('bad')\n",
+        environ={"AWS_LAMBDA_LOG_FORMAT": "JSON"},
+        expect="bad",
+    ),
+    Case(
+        name="init-error-json",
+        source="import nope\n",
+        environ={"AWS_LAMBDA_LOG_FORMAT": "JSON"},
+        expect="ImportModuleError",
+    ),
+    Case(
+        name="logging-basic-config",
+        source="""
         import logging
         logging.basicConfig(level=logging.DEBUG, format='%(message)s', force=True)
         def handler(event, context):
             logging.info('mine')
             logging.getLogger('botocore').debug('theirs')
-        """),
-    Case(name="logging-in-module", source="import logging\nlogging.warning('from the module')\ndef handler(event, context):\n    return 1\n"),
+        """,
+    ),
+    Case(
+        name="logging-in-module",
+        source="import logging\nlogging.warning('from the module')\ndef handler(event, context):\n    return 1\n",
+    ),
     Case(name="long-lines", source="def handler(event, context):\n    print('x' * 300_000)\n    print('end')\n"),
-    Case(name="warnings", source="import warnings\ndef handler(event, context):\n    warnings.warn('careful')\n    warnings.warn('old', DeprecationWarning)\n"),
-    Case(name="traceback-print", source="import traceback\ndef handler(event, context):\n    try:\n        {}['x']\n    except KeyError:\n        traceback.print_exc()\n"),
+    Case(
+        name="warnings",
+        source="import warnings\ndef handler(event, context):\n    warnings.warn('careful')\n    warnings.warn('old', DeprecationWarning)\n",
+    ),
+    Case(
+        name="traceback-print",
+        source="import traceback\ndef handler(event, context):\n    try:\n        {}['x']\n    except KeyError:\n        traceback.print_exc()\n",
+    ),
 ]

@@ -5,7 +5,9 @@ from tests.runtimes.differential.case import Case
 _PLAIN = ("fork", "exec")
 
 CASES = [
-    Case(name="environ", source="""
+    Case(
+        name="environ",
+        source="""
         import os, subprocess, sys
         apart = {'PYTHONHASHSEED', 'PYTHONPATH', 'AWS_LAMBDA_EXEC_WRAPPER', 'LC_CTYPE'}
         def handler(event, context):
@@ -14,8 +16,13 @@ CASES = [
             import json
             child = json.loads(subprocess.run([sys.executable, '-c', script], capture_output=True, check=True).stdout)
             return [mine, {k: v for k, v in child.items() if k not in apart}]
-        """, environ={"MINE": "yes", "EMPTY": "", "ÜNI": "cödé"}, expect="LAMBDA_TASK_ROOT"),
-    Case(name="environ-changes", source="""
+        """,
+        environ={"MINE": "yes", "EMPTY": "", "ÜNI": "cödé"},
+        expect="LAMBDA_TASK_ROOT",
+    ),
+    Case(
+        name="environ-changes",
+        source="""
         import os, subprocess
         os.environ['FROM_MODULE'] = '1'
         def handler(event, context):
@@ -23,28 +30,47 @@ CASES = [
             os.environ.pop('AWS_REGION')
             out = subprocess.run('echo $FROM_MODULE $FROM_HANDLER [$AWS_REGION]', shell=True, capture_output=True)
             return out.stdout.decode()
-        """, expect="1 2 []"),
-    Case(name="cwd-and-user", source="""
+        """,
+        expect="1 2 []",
+    ),
+    Case(
+        name="cwd-and-user",
+        source="""
         import getpass, grp, os, pwd
         def handler(event, context):
             return [os.getcwd(), os.getuid(), os.getgid(), os.geteuid(), getpass.getuser(), pwd.getpwuid(os.getuid()),
                     grp.getgrgid(os.getgid()).gr_name, os.path.expanduser('~'), os.umask(0o22), os.getgroups()]
-        """, expect="sbx_user1051"),
-    Case(name="sys-facts", source="""
+        """,
+        expect="sbx_user1051",
+    ),
+    Case(
+        name="sys-facts",
+        source="""
         import sys, locale
         def handler(event, context):
             return [sys.path, sys.argv, list(sys.flags), sys.executable, sys.prefix, sys.stdout.encoding,
                     sys.stderr.errors, sys.getfilesystemencoding(), locale.getlocale(), locale.getpreferredencoding(),
                     sys.getrecursionlimit(), sys.dont_write_bytecode, sys.warnoptions, sys._xoptions,
                     sys.stdin.read(), sys.stdout.isatty(), sys.orig_argv]
-        """, ways=_PLAIN, environ={"PYTHONHASHSEED": "random"}, expect="/var/task"),
-    Case(name="main-module", source="""
+        """,
+        ways=_PLAIN,
+        environ={"PYTHONHASHSEED": "random"},
+        expect="/var/task",
+    ),
+    Case(
+        name="main-module",
+        source="""
         import __main__, sys
         def handler(event, context):
             return [sorted(k for k in vars(__main__) if not k.startswith('__')), __main__.__name__,
                     'pilotlight_inside' in sys.modules, [m for m in sys.modules if 'pilotlight' in m]]
-        """, ways=("fork",), expect="__main__"),
-    Case(name="fresh-state", source="""
+        """,
+        ways=("fork",),
+        expect="__main__",
+    ),
+    Case(
+        name="fresh-state",
+        source="""
         import asyncio, gc, logging, random, signal, sys, tempfile, threading, warnings
         def handler(event, context):
             try:
@@ -58,33 +84,53 @@ CASES = [
                     tempfile.tempdir, random.getstate()[1][-1] == 624, sys.getswitchinterval(), sys.gettrace(),
                     sys.getprofile(), threading.main_thread() is threading.current_thread(),
                     'boto3' in sys.modules and sys.modules['boto3'].DEFAULT_SESSION]
-        """, ways=_PLAIN),
-    Case(name="time-zone", source="""
+        """,
+        ways=_PLAIN,
+    ),
+    Case(
+        name="time-zone",
+        source="""
         import datetime, os, time
         def handler(event, context):
             first = [time.tzname, time.timezone, datetime.datetime(2026, 7, 1).astimezone().isoformat()]
             os.environ['TZ'] = 'Asia/Tokyo'
             time.tzset()
             return [first, time.tzname]
-        """, environ={"TZ": "Europe/Berlin"}, expect="+02:00"),
-    Case(name="time-zone-utc", source="import time\ndef handler(event, context):\n    return [time.tzname, time.localtime(0)[:6]]\n", expect="UTC"),
-    Case(name="subprocess", source="""
+        """,
+        environ={"TZ": "Europe/Berlin"},
+        expect="+02:00",
+    ),
+    Case(
+        name="time-zone-utc",
+        source="import time\ndef handler(event, context):\n    return [time.tzname, time.localtime(0)[:6]]\n",
+        expect="UTC",
+    ),
+    Case(
+        name="subprocess",
+        source="""
         import subprocess, sys
         def handler(event, context):
             a = subprocess.run(['/bin/sh', '-c', 'echo out; echo err >&2; exit 3'], capture_output=True)
             b = subprocess.check_output([sys.executable, '-c', 'print(6*7)'])
             p = subprocess.Popen(['cat'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             return [a.returncode, a.stdout.decode(), a.stderr.decode(), b.decode(), p.communicate(b'through')[0].decode()]
-        """, expect="42"),
-    Case(name="subprocess-signals", source="""
+        """,
+        expect="42",
+    ),
+    Case(
+        name="subprocess-signals",
+        source="""
         import subprocess, sys
         script = 'import signal; print([signal.getsignal(s) for s in (signal.SIGPIPE, signal.SIGCHLD, signal.SIGTERM)])'
         def handler(event, context):
             status = [l for l in subprocess.check_output(['cat', '/proc/self/status']).decode().splitlines()
                       if l.startswith(('SigBlk', 'SigIgn'))]
             return [status, subprocess.check_output([sys.executable, '-c', script]).decode()]
-        """),
-    Case(name="multiprocessing", source="""
+        """,
+    ),
+    Case(
+        name="multiprocessing",
+        source="""
         import multiprocessing
         def square(connection, x):
             connection.send(x * x)
@@ -95,8 +141,12 @@ CASES = [
             answer = ours.recv()
             process.join()
             return [answer, process.exitcode]
-        """, expect="49"),
-    Case(name="fork-in-handler", source="""
+        """,
+        expect="49",
+    ),
+    Case(
+        name="fork-in-handler",
+        source="""
         import os
         def handler(event, context):
             r, w = os.pipe()
@@ -105,15 +155,23 @@ CASES = [
                 os.write(w, b'child')
                 os._exit(5)
             return [os.read(r, 10).decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])]
-        """, expect="child"),
-    Case(name="threads", source="""
+        """,
+        expect="child",
+    ),
+    Case(
+        name="threads",
+        source="""
         import concurrent.futures, threading
         pool = concurrent.futures.ThreadPoolExecutor(4)
         local = threading.local()
         def handler(event, context):
             return [sum(pool.map(lambda x: x * x, range(100))), hasattr(local, 'x'), threading.active_count()]
-        """, events=(1, 2)),
-    Case(name="thread-raises", source="""
+        """,
+        events=(1, 2),
+    ),
+    Case(
+        name="thread-raises",
+        source="""
         import threading
         def fail():
             raise RuntimeError('in a thread')
@@ -122,8 +180,12 @@ CASES = [
             thread.start()
             thread.join()
             return 'fine'
-        """, expect="fine"),
-    Case(name="asyncio", source="""
+        """,
+        expect="fine",
+    ),
+    Case(
+        name="asyncio",
+        source="""
         import asyncio
         async def work(n):
             await asyncio.sleep(0.001)
@@ -136,8 +198,13 @@ CASES = [
         async def shell():
             process = await asyncio.create_subprocess_exec('echo', 'hi', stdout=asyncio.subprocess.PIPE)
             return (await process.communicate())[0].decode()
-        """, events=(1, 2), expect="hi"),
-    Case(name="signals", source="""
+        """,
+        events=(1, 2),
+        expect="hi",
+    ),
+    Case(
+        name="signals",
+        source="""
         import os, signal, time
         seen = []
         def on(number, frame):
@@ -151,8 +218,11 @@ CASES = [
             while len(seen) < 2 and time.monotonic() < deadline:
                 time.sleep(0.002)
             return seen
-        """),
-    Case(name="signal-wakes-idle", source="""
+        """,
+    ),
+    Case(
+        name="signal-wakes-idle",
+        source="""
         import os, signal, subprocess
         seen = []
         signal.signal(signal.SIGUSR2, lambda *_: seen.append('between'))
@@ -165,8 +235,12 @@ CASES = [
             while not seen and time.monotonic() < deadline:
                 time.sleep(0.002)
             return seen
-        """, events=(1, 0)),
-    Case(name="files", source="""
+        """,
+        events=(1, 0),
+    ),
+    Case(
+        name="files",
+        source="""
         import os, stat, tempfile
         def handler(event, context):
             out = []
@@ -179,16 +253,24 @@ CASES = [
             with tempfile.NamedTemporaryFile() as file:
                 out.append(os.path.dirname(file.name))
             return out + [sorted(os.listdir('/var/task')), os.access('/tmp', os.W_OK), os.path.ismount('/tmp')]
-        """, expect="Read-only"),
-    Case(name="devices", source="""
+        """,
+        expect="Read-only",
+    ),
+    Case(
+        name="devices",
+        source="""
         import os
         def handler(event, context):
             with open('/dev/null', 'wb') as null:
                 null.write(b'x')
             return [sorted(os.listdir('/dev')), len(open('/dev/urandom', 'rb').read(16)), open('/dev/zero', 'rb').read(2).hex(),
                     os.readlink('/dev/fd'), open('/dev/stdin').read()]
-        """, expect="urandom"),
-    Case(name="proc", source="""
+        """,
+        expect="urandom",
+    ),
+    Case(
+        name="proc",
+        source="""
         import os
         def handler(event, context):
             status = dict(l.split(':', 1) for l in open('/proc/self/status').read().splitlines())
@@ -196,13 +278,21 @@ CASES = [
             return [{k: status[k].split() for k in names}, open('/proc/self/cgroup').read() != '',
                     len([p for p in os.listdir('/proc') if p.isdigit()]), open('/proc/self/oom_score_adj').read(),
                     open('/proc/self/comm').read().startswith('python'), os.readlink('/proc/self/cwd')]
-        """, expect="NoNewPrivs"),
-    Case(name="limits", source="""
+        """,
+        expect="NoNewPrivs",
+    ),
+    Case(
+        name="limits",
+        source="""
         import resource
         def handler(event, context):
             return [resource.getrlimit(getattr(resource, n)) for n in ('RLIMIT_NOFILE', 'RLIMIT_NPROC', 'RLIMIT_CORE')]
-        """, expect="1024"),
-    Case(name="open-files", source="""
+        """,
+        expect="1024",
+    ),
+    Case(
+        name="open-files",
+        source="""
         import os
         def handler(event, context):
             kinds = []
@@ -212,8 +302,12 @@ CASES = [
                 except OSError:
                     pass
             return [k for k in kinds if k[0] < 3] + [len(kinds) <= 7, [k for k in kinds if k[0] > 2 and k[2]]]
-        """, ways=_PLAIN),
-    Case(name="network", source="""
+        """,
+        ways=_PLAIN,
+    ),
+    Case(
+        name="network",
+        source="""
         import socket
         def handler(event, context):
             out = [socket.gethostname(), [name for _, name in socket.if_nameindex()]]
@@ -231,16 +325,24 @@ CASES = [
             client = socket.create_connection(server.getsockname())
             server.accept()[0].sendall(b'loop')
             return out + [client.recv(4).decode(), socket.gethostbyname('localhost')]
-        """, expect="loop"),
-    Case(name="sqlite", source="""
+        """,
+        expect="loop",
+    ),
+    Case(
+        name="sqlite",
+        source="""
         import sqlite3
         def handler(event, context):
             with sqlite3.connect('/tmp/db.sqlite') as db:
                 db.execute('create table if not exists t (x)')
                 db.execute('insert into t values (1)')
             return db.execute('select count(*) from t').fetchone()
-        """, events=(1, 2)),
-    Case(name="ctypes", source="""
+        """,
+        events=(1, 2),
+    ),
+    Case(
+        name="ctypes",
+        source="""
         import ctypes, ctypes.util
         libc = ctypes.CDLL(None, use_errno=True)
         def handler(event, context):
@@ -248,8 +350,12 @@ CASES = [
             values = (ctypes.c_int * 3)(3, 1, 2)
             libc.qsort(values, 3, 4, callback(lambda a, b: a[0] - b[0]))
             return [list(values), libc.close(-1), ctypes.get_errno(), libc.getppid()]
-        """, expect="[1, 2, 3]"),
-    Case(name="pickle-and-copy", source="""
+        """,
+        expect="[1, 2, 3]",
+    ),
+    Case(
+        name="pickle-and-copy",
+        source="""
         import copy, pickle
         class Thing:
             def __init__(self):
@@ -257,18 +363,27 @@ CASES = [
         def handler(event, context):
             thing = pickle.loads(pickle.dumps(copy.deepcopy(Thing())))
             return [thing.x, Thing.__module__]
-        """),
-    Case(name="ssl-and-hash", source="""
+        """,
+    ),
+    Case(
+        name="ssl-and-hash",
+        source="""
         import hashlib, hmac, ssl
         def handler(event, context):
             context = ssl.create_default_context()
             return [hashlib.sha256(b'x').hexdigest(), hmac.new(b'k', b'm', 'md5').hexdigest(), len(ssl.RAND_bytes(8)),
                     context.verify_mode, len(context.get_ca_certs()) == len(ssl.create_default_context().get_ca_certs())]
-        """),
-    Case(name="interpreter-child", source="""
+        """,
+    ),
+    Case(
+        name="interpreter-child",
+        source="""
         import subprocess, sys
         script = 'import sys, boto3; print([p for p in sys.path if p], boto3.__file__)'
         def handler(event, context):
             return subprocess.run(['python3', '-c', script], capture_output=True).stdout.decode()
-        """, ways=_PLAIN, expect="/var/runtime/boto3"),
+        """,
+        ways=_PLAIN,
+        expect="/var/runtime/boto3",
+    ),
 ]

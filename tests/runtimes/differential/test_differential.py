@@ -14,7 +14,6 @@ import re
 import shutil
 import sys
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +48,10 @@ log = os.dup(1)
 os.set_inheritable(log, True)
 environ['_LAMBDA_TELEMETRY_LOG_FD'] = str(log)
 os.chdir('/var/task')
-os.execve(sys.executable, [sys.executable, '-m', 'awslambdaric', environ['_HANDLER']], environ)
+python = sys.argv[1]
+os.execve(python, [python, '-m', 'awslambdaric', environ['_HANDLER']], environ)
 """
-_TIMES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+_TIMES = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?(Z|\+0000)")
 _ADDRESSES = re.compile(r"0x[0-9a-f]{6,}")
 
 
@@ -78,12 +78,17 @@ class Outcome:
     def tell(self, word: tuple[Any, ...]) -> None:
         if word[0] == "ready":
             return
+        if word[0] == "failed":  # over HTTP the type is in the body alone: AWS's client sends no header for it
+            word = (word[0], word[2])
         said = [_alike(part) if isinstance(part, str) else part for part in word]
-        self.words.append([_alike(part.decode("utf-8", "replace")) if isinstance(part, bytes) else part for part in said])
+        self.words.append(
+            [_alike(part.decode("utf-8", "replace")) if isinstance(part, bytes) else part for part in said]
+        )
 
 
 def _alike(text: str) -> str:
-    """Without moments and memory addresses."""
+    """Without moments and memory addresses, and with AWS's client at the place where Lambda has it."""
+    text = text.replace("/opt/python/awslambdaric", "/var/runtime/awslambdaric")
     return _ADDRESSES.sub("0x", _TIMES.sub("T", text))
 
 

@@ -126,7 +126,9 @@ class Interpreters:
         uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or home / ".local/share/uv/python")
         for runtime in RUNTIMES:
             version = runtime.removeprefix("python")
-            found = [*pyenv.glob(f"versions/{version}*/bin/{runtime}"), *uv.glob(f"cpython-{version}*/bin/{runtime}")]
+            found = _found(pyenv, f"versions/{version}*/bin/{runtime}") + _found(
+                uv, f"cpython-{version}*/bin/{runtime}"
+            )
             listed += [(runtime, str(path)) for path in sorted(found, key=_version_order, reverse=True)]
         unique: dict[str, str] = {}
         for runtime, path in listed:
@@ -209,3 +211,11 @@ def _version_order(path: Path) -> tuple[int, ...]:
 
 def _minor(runtime: str) -> int:
     return int(runtime.rpartition(".")[2])
+
+
+def _found(directory: Path, pattern: str) -> list[Path]:
+    """What matches, or nothing where this user may not look (another user's PYENV_ROOT, say)."""
+    try:
+        return list(directory.glob(pattern))
+    except PermissionError:
+        return []

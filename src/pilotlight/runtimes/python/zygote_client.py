@@ -201,4 +201,3 @@ def _discard(answer: asyncio.Future[Launched]) -> None:
 def enter_script(set_path: str) -> str:
     """Where a runtime set keeps the zygote's first stage."""
     return f"{set_path}/pilotlight_inside/enter.py"
-

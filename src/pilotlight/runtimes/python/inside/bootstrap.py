@@ -11,10 +11,12 @@ def main():
     if "PILOTLIGHT_ZYGOTE_PLAN" in os.environ:
         from pilotlight_inside.zygote import serve
 
-        run = serve(int(os.environ.pop("PILOTLIGHT_ZYGOTE_PLAN")))  # returns in the children only
+        become = serve(int(os.environ.pop("PILOTLIGHT_ZYGOTE_PLAN")))  # returns in the children only
     else:
-        from pilotlight_inside.exec_path import run
-    run()
+        from pilotlight_inside.exec_path import become
+    # what a function's own failures leave on the stack is from here on the same either way, and little
+    run, handler, client = become()
+    run(handler, client)
 
 
 if __name__ == "__main__":

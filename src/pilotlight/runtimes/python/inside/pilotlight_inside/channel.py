@@ -10,7 +10,6 @@ import json
 import os
 import resource
 import struct
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -153,8 +152,11 @@ def make_client(channel: Channel) -> Any:
     return FrameClient()
 
 
-def run_handler(handler: str, channel: Channel) -> None:
-    """awslambdaric's own loop, over frames; logs go to stdout's pipe as its framed records."""
-    bootstrap: Any = import_module("awslambdaric.bootstrap")
-    os.environ["_LAMBDA_TELEMETRY_LOG_FD"] = str(os.dup(sys.__stdout__.fileno() if sys.__stdout__ else 1))
-    bootstrap.run(handler, make_client(channel))
+Start = tuple[Callable[[str, Any], None], str, Any]
+"""awslambdaric's own loop, the handler's name and the client: `run(handler, client)` never returns."""
+
+
+def ready_to_run(handler: str, channel: Channel) -> Start:
+    """Logs go to stdout's pipe as awslambdaric's framed records, so that their order with what is printed is kept."""
+    os.environ["_LAMBDA_TELEMETRY_LOG_FD"] = str(os.dup(1))
+    return import_module("awslambdaric.bootstrap").run, handler, make_client(channel)

@@ -11,8 +11,8 @@ from pilotlight_inside import channel as channels
 from pilotlight_inside.fork_path import search_path
 
 
-def run() -> None:
-    """Returns only by exceptions."""
+def become() -> channels.Start:
+    """In the fresh interpreter: be the function's process."""
     _undo_locale_coercion()
     channel = channels.Channel()
     import_module("awslambdaric.bootstrap")  # the runtime's own, before the function's modules are in reach
@@ -27,7 +27,7 @@ def run() -> None:
             gone.add(name)
     for name in [name for name in sys.modules if name.partition(".")[0] in gone]:
         del sys.modules[name]
-    channels.run_handler(os.environ.get("_HANDLER", ""), channel)
+    return channels.ready_to_run(os.environ.get("_HANDLER", ""), channel)
 
 
 def _runtime() -> str:

@@ -1,4 +1,4 @@
-"""A forked child is not a fresh interpreter; here it is made to behave as if it were one, then runs the handler.
+"""A forked child is not a fresh interpreter; here it is made to behave as if it were one.
 
 What cannot be undone by a fork: the hash seed (all children of a zygote share it) and what the kernel shows of the
 first exec (/proc/self/cmdline, auxv). A function that minds sets PYTHONHASHSEED and so takes the exec path.
@@ -49,8 +49,8 @@ def refresh() -> None:
     sys.orig_argv[:] = [sys.executable, sys.argv[0]]
 
 
-def run(order: dict[str, Any]) -> None:
-    """In the child, confined and dropped: become the function. Returns only by exceptions."""
+def become(order: dict[str, Any]) -> channels.Start:
+    """In the child, confined and dropped: be the function's process."""
     if order["exec"]:
         _execute(order)
     os.environ.clear()
@@ -62,7 +62,7 @@ def run(order: dict[str, Any]) -> None:
             del sys.modules[name]
     sys.path[:] = search_path(order["task_root"], order["python_dirs"])
     _rebuild_runtime_client()
-    channels.run_handler(order["handler"], channels.Channel())
+    return channels.ready_to_run(order["handler"], channels.Channel())
 
 
 def search_path(task_root: str, python_dirs: list[str]) -> list[str]:

@@ -22,6 +22,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from pilotlight_inside import channel as channels
 from pilotlight_inside import fork_path, messages, newborn
 from pilotlight_inside import syscalls as sc
 
@@ -238,8 +239,8 @@ def _listen(port: int) -> int:
     return listener.detach()
 
 
-def serve(plan_fd: int) -> Callable[[], None]:
-    """Be the zygote. Returns in the children: what each of them is to run."""
+def serve(plan_fd: int) -> Callable[[], channels.Start]:
+    """Be the zygote. Returns in the children: what makes each of them its function."""
     with os.fdopen(plan_fd) as file:
         plan = json.load(file)
     zygote = Zygote(plan)
@@ -248,7 +249,7 @@ def serve(plan_fd: int) -> Callable[[], None]:
     gc.collect()
     gc.freeze()
     messages.send(zygote.node, {"ready": os.getpid()})
-    return functools.partial(fork_path.run, zygote.run().wait_for_order())
+    return functools.partial(fork_path.become, zygote.run().wait_for_order())
 
 
 def preload(variant: str) -> None:
