@@ -15,7 +15,8 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 
 .PHONY: help
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@[ -t 1 ] && bold=1; awk -F ':.*## ' -v on="$${bold:+\033[1m}" -v off="$${bold:+\033[0m}" \
+	  '/^[a-z-]+:.*## / { printf "  %s%-12s%s %s\n", on, $$1, off, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV)/.runtime ## See a real Lambda function run, end to end (IMAGE=file.jpg takes your own picture)
@@ -48,6 +49,7 @@ bench-peers: $(VENV)/.runtime ## Measure the peers that can be installed here wi
 
 .PHONY: setup
 setup: $(VENV)/.dev ## Make .venv with everything to run and to work on Pilotlight
+	@echo "$(VENV) is ready: $(BIN)/pilotlight up"
 
 .PHONY: lock
 lock: ## Choose the newest versions that pyproject.toml allows and write the lock files (needs python3.11)
@@ -64,9 +66,9 @@ clean: ## Remove what was made here: .venv, caches, the demo's data
 	rm -rf $(VENV) .cache .pilotlight .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The interpreter, when it is missing or no longer runs (a checkout that moved, a Python that was removed).
+# A venv whose interpreter no longer runs (a checkout that moved, a Python that was removed) is no venv.
 ifneq ($(shell $(BIN)/python -c 'print(1)' 2>/dev/null),1)
-.PHONY: $(BIN)/python
+$(shell rm -f $(VENV)/.runtime $(VENV)/.dev $(BIN)/python)
 endif
 $(BIN)/python:
 	@for candidate in $(PYTHONS); do \
@@ -74,23 +76,22 @@ $(BIN)/python:
 	done; \
 	if [ -z "$$found" ]; then \
 	  echo "Pilotlight needs Python 3.11 or newer; looked for: $(PYTHONS)." >&2; exit 1; fi; \
-	echo "Making $(VENV) with $$("$$found" --version)"; \
+	echo "Making $(VENV) with $$("$$found" --version) …"; \
 	"$$found" -m venv --clear $(VENV) || { rm -rf $(VENV); \
-	  echo "$$found has no working venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	  echo "$$found has no working venv module; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
+	echo "  done in $$SECONDS s"
 
 # The runtime's packages alone: all that `demo` and `bench` need.
 $(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
-	@echo "Installing what Pilotlight runs on (about half a minute, once)"
-	@$(PIP_INSTALL) --require-hashes -r requirements.lock
-	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
-	@touch $@
+	@echo "Installing what Pilotlight runs on (about half a minute, once) …"
+	@$(PIP_INSTALL) --require-hashes -r requirements.lock && \
+	  $(PIP_INSTALL) --no-deps --no-build-isolation -e . && touch $@ && echo "  done in $$SECONDS s"
 
 # And what working on it needs; holds the runtime's packages too, in the same versions.
 $(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml | $(BIN)/python
-	@echo "Installing what Pilotlight and its tests run on (about a minute, once)"
-	@$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
-	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
-	@touch $(VENV)/.runtime $@
+	@echo "Installing what Pilotlight and its tests run on (about a minute, once) …"
+	@$(PIP_INSTALL) --require-hashes -r requirements-dev.lock && \
+	  $(PIP_INSTALL) --no-deps --no-build-isolation -e . && touch $(VENV)/.runtime $@ && echo "  done in $$SECONDS s"
 
 # Hashes for every wheel of every platform, and no address: pip asks whatever index the machine is set to.
 PIP_COMPILE := .cache/lock/bin/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe \

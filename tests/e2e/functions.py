@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from tests.support import make_zip
@@ -39,3 +40,22 @@ def invoke_failing(client: Any, name: str, event: Any = None) -> dict[str, Any]:
     assert answer["StatusCode"] == 200
     assert answer["FunctionError"] == "Unhandled", body
     return body
+
+
+def descendants(pid: int) -> list[int]:
+    """The pids of every process under `pid`, now."""
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as stat:
+                    parent = int(stat.read().rpartition(")")[2].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            children.setdefault(parent, []).append(int(entry))
+    found, todo = [], [pid]
+    while todo:
+        for child in children.get(todo.pop(), []):
+            found.append(child)
+            todo.append(child)
+    return found

@@ -9,7 +9,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.functions import create, invoke, invoke_failing
+from tests.e2e.functions import create, descendants, invoke, invoke_failing
 from tests.support import NodeProcess, eventually, node_process
 
 COUNTING = "n = 0\ndef handler(e, c):\n    global n\n    n += 1\n    return n\n"
@@ -249,7 +249,7 @@ def test_a_killed_zygote_is_replaced(unique_name: str) -> None:
         create(client, unique_name, COUNTING)
         assert invoke(client, unique_name) == 1
         killed = set()
-        for pid in _descendants(node.pid):
+        for pid in descendants(node.pid):
             if b"/var/runtime/bootstrap.py" in _command(pid):
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
@@ -261,26 +261,6 @@ def test_a_killed_zygote_is_replaced(unique_name: str) -> None:
             return "FunctionError" not in answer
 
         eventually(answers, what="the function answers again")
-
-
-def _descendants(pid: int) -> list[int]:
-    import os
-
-    children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/stat") as stat:
-                    parent = int(stat.read().rpartition(")")[2].split()[1])
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            children.setdefault(parent, []).append(int(entry))
-    found, todo = [], [pid]
-    while todo:
-        for child in children.get(todo.pop(), []):
-            found.append(child)
-            todo.append(child)
-    return found
 
 
 def _command(pid: int) -> bytes:

@@ -133,7 +133,7 @@ async def test_a_store_process_that_cannot_start_says_why(tmp_path: Path) -> Non
 
 
 async def test_commits_go_on_beside_a_busy_event_loop(tmp_path: Path) -> None:
-    """What the process is for. A writer thread took 10 s and more for the first 64 of these, waiting for the GIL."""
+    """What the process is for: a writer thread took up to 13 s for 64 of these, waiting for the GIL."""
     store = open_sqlite(tmp_path)
     done = False
 

@@ -1,8 +1,9 @@
 """What the node and its store process say to each other, over a socketpair.
 
-Why a process: a thread that touches SQLite has to take the GIL back after every statement, and beside a busy uvloop,
-which lets go of it and retakes it thousands of times a second, each of those waits was measured at 20 to 100 ms: 26
-durable enqueues per second instead of thousands. A process of its own has its own GIL and its own core.
+Why a process: a thread that runs SQLite has to take the GIL back after every statement and every fsync, and an event
+loop that is never idle lets it wait. Beside an uvloop serving eight connections flat out, a writer thread made 26
+durable enqueues per second, with a p50 of 300 ms; this makes 4,000, with 1.5 ms (2026-11-21, bench/store.py shows it
+in small). A process has a GIL, and a core, of its own.
 
 A frame is: length of what follows (u32), the call's number (u64), flags (u8), msgpack. Little endian.
 """

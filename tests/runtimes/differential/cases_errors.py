@@ -30,7 +30,10 @@ CASES = [
     ),
     Case(
         name="raise-group",
-        source="def handler(event, context):\n    raise ExceptionGroup('g', [ValueError(1), TypeError(2)])\n",
+        source="""
+            def handler(event, context):
+                raise ExceptionGroup('g', [ValueError(1), TypeError(2)])
+        """,
         expect="ExceptionGroup",
     ),
     Case(
@@ -52,6 +55,7 @@ CASES = [
     Case(
         name="recursion",
         source="def handler(event, context):\n    return handler(event, context)\n",
+        ways=("fork", "exec"),
         expect="RecursionError",
     ),
     Case(
@@ -69,7 +73,12 @@ CASES = [
     Case(name="sys-exit-text", source="import sys\ndef handler(event, context):\n    sys.exit('goodbye')\n"),
     Case(
         name="os-exit",
-        source="import os\ndef handler(event, context):\n    print('last words', flush=True)\n    os._exit(7)\n",
+        source="""
+            import os
+            def handler(event, context):
+                print('last words', flush=True)
+                os._exit(7)
+        """,
     ),
     Case(
         name="atexit",
@@ -84,11 +93,20 @@ CASES = [
     Case(name="segfault", source="import ctypes\ndef handler(event, context):\n    ctypes.string_at(0)\n"),
     Case(
         name="kill-self",
-        source="import os, signal\ndef handler(event, context):\n    os.kill(os.getpid(), signal.SIGKILL)\n",
+        source="""
+            import os, signal
+            def handler(event, context):
+                os.kill(os.getpid(), signal.SIGKILL)
+        """,
     ),
     Case(
         name="terminate-self",
-        source="import os, signal\ndef handler(event, context):\n    os.kill(os.getpid(), signal.SIGTERM)\n    signal.pause()\n",
+        source="""
+            import os, signal
+            def handler(event, context):
+                os.kill(os.getpid(), signal.SIGTERM)
+                signal.pause()
+        """,
     ),
     Case(name="missing-module", source="", handler="nope.handler", expect="Runtime.ImportModuleError"),
     Case(name="missing-function", source="x = 1\n", handler="app.nope", expect="Runtime.HandlerNotFound"),
@@ -110,5 +128,9 @@ CASES = [
     Case(name="not-callable", source="handler = 42\n", expect="TypeError"),
     Case(name="wrong-arguments", source="def handler():\n    return 1\n", expect="TypeError"),
     Case(name="generator", source="def handler(event, context):\n    yield 1\n", expect="Runtime.MarshalError"),
-    Case(name="coroutine", source="async def handler(event, context):\n    return 1\n", expect="Runtime.MarshalError"),
+    Case(
+        name="coroutine",
+        source="import warnings\nwarnings.simplefilter('ignore')\nasync def handler(event, context):\n    return 1\n",
+        expect="Runtime.MarshalError",
+    ),
 ]

@@ -30,19 +30,31 @@ CASES = [
     ),
     Case(
         name="own-boto3",
-        source="import boto3\ndef handler(event, context):\n    return [boto3.__file__, boto3.__version__]\n",
+        source="""
+            import boto3
+            def handler(event, context):
+                return [boto3.__file__, boto3.__version__]
+        """,
         files={"boto3/__init__.py": _FAKE},
         expect="0.0-mine",
     ),
     Case(
         name="own-urllib3",
-        source="import urllib3\ndef handler(event, context):\n    return [urllib3.__file__, urllib3.__version__]\n",
+        source="""
+            import urllib3
+            def handler(event, context):
+                return [urllib3.__file__, urllib3.__version__]
+        """,
         files={"urllib3/__init__.py": _FAKE},
         expect="0.0-mine",
     ),
     Case(
         name="own-six-and-boto3",
-        source="import boto3, six, dateutil\ndef handler(event, context):\n    return [six.__version__, dateutil.__name__, boto3.__name__]\n",
+        source="""
+            import boto3, six, dateutil
+            def handler(event, context):
+                return [six.__version__, dateutil.__name__, boto3.__name__]
+        """,
         files={"six.py": ""},
         expect="ImportModuleError",
     ),
@@ -60,21 +72,33 @@ CASES = [
     ),
     Case(
         name="own-simplejson",
-        source="import simplejson\ndef handler(event, context):\n    return [simplejson.__version__, {'é': 1.5}]\n",
+        source="""
+            import simplejson
+            def handler(event, context):
+                return [simplejson.__version__, {'é': 1.5}]
+        """,
         files={"simplejson/__init__.py": _FAKE},
         ways=("fork", "exec"),
         expect="0.0-mine",
     ),
     Case(
         name="own-module-like-a-library-one",
-        source="import queue, secrets\ndef handler(event, context):\n    return [queue.mine, secrets.mine]\n",
+        source="""
+            import queue, secrets
+            def handler(event, context):
+                return [queue.mine, secrets.mine]
+        """,
         files={"queue.py": "mine = 'my queue'\n", "secrets.py": "mine = 'my secrets'\n"},
         ways=("fork", "exec"),
         expect="my queue",
     ),
     Case(
         name="own-select",
-        source="import selectmodule, calendar\ndef handler(event, context):\n    return [selectmodule.x, calendar.mine]\n",
+        source="""
+            import selectmodule, calendar
+            def handler(event, context):
+                return [selectmodule.x, calendar.mine]
+        """,
         files={"selectmodule.py": "x = 1\n", "calendar.py": "mine = 'my calendar'\n"},
         ways=("fork", "exec"),
         expect="my calendar",
@@ -153,7 +177,11 @@ CASES = [
     ),
     Case(
         name="layer",
-        source="import from_layer\ndef handler(event, context):\n    return [from_layer.who, open('/opt/notes.txt').read(), from_layer.__file__]\n",
+        source="""
+            import from_layer
+            def handler(event, context):
+                return [from_layer.who, open('/opt/notes.txt').read(), from_layer.__file__]
+        """,
         layers=(
             {"python/from_layer.py": "who = 'first'\n", "notes.txt": "first"},
             {"python/from_layer.py": "who = 'second'\n", "notes.txt": "second"},

@@ -22,17 +22,24 @@ def handler(event, context):
 CASES = [
     Case(
         name="print",
-        source="def handler(event, context):\n    print('one\\ntwo')\n    print('three', end='')\n    print()\n    return 1\n",
+        source="def handler(event, context):\n    print('one\\ntwo')\n    print('three', end='')\n    print()\n",
     ),
     Case(
         name="print-stderr",
-        source="import sys\ndef handler(event, context):\n    print('out')\n    print('err', file=sys.stderr)\n    sys.stdout.write('raw')\n    return 1\n",
+        source="""
+            import sys
+            def handler(event, context):
+                print('out')
+                print('err', file=sys.stderr)
+                sys.stdout.write('raw')
+                return 1
+        """,
     ),
     Case(name="print-in-module", source="print('loading')\ndef handler(event, context):\n    return 1\n"),
     Case(name="print-carriage-return", source="def handler(event, context):\n    print('a\\rb\\rc')\n"),
     Case(
         name="print-bytes",
-        source="import os\ndef handler(event, context):\n    os.write(1, b'\\xff\\xfe not text\\n')\n    os.write(2, b'fd two\\n')\n",
+        source="import os\ndef handler(event, context):\n    os.write(1, b'\\xff\\xfe\\n')\n    os.write(2, b'two\\n')\n",
     ),
     Case(
         name="order-of-streams",
@@ -84,15 +91,32 @@ CASES = [
     ),
     Case(
         name="logging-in-module",
-        source="import logging\nlogging.warning('from the module')\ndef handler(event, context):\n    return 1\n",
+        source="""
+            import logging
+            logging.warning('from the module')
+            def handler(event, context):
+                return 1
+        """,
     ),
     Case(name="long-lines", source="def handler(event, context):\n    print('x' * 300_000)\n    print('end')\n"),
     Case(
         name="warnings",
-        source="import warnings\ndef handler(event, context):\n    warnings.warn('careful')\n    warnings.warn('old', DeprecationWarning)\n",
+        source="""
+            import warnings
+            def handler(event, context):
+                warnings.warn('careful')
+                warnings.warn('old', DeprecationWarning)
+        """,
     ),
     Case(
         name="traceback-print",
-        source="import traceback\ndef handler(event, context):\n    try:\n        {}['x']\n    except KeyError:\n        traceback.print_exc()\n",
+        source="""
+            import traceback
+            def handler(event, context):
+                try:
+                    {}['x']
+                except KeyError:
+                    traceback.print_exc()
+        """,
     ),
 ]
