@@ -50,7 +50,6 @@ class Bench:
     def _warm_and_cold(self) -> None:
         seconds, rounds = self.options.seconds, self.options.rounds
         with measures.probe() as probe_url, measures.node() as node:
-            self.figures["node"] = node.log()
             hello = measures.deploy(node, "hello")
             rate = self._measure(
                 "warm, 8 connections",
@@ -58,6 +57,7 @@ class Bench:
             )
             if rate:
                 self._row(
+                    "warm_rate_8_connections",
                     "warm invocations, 8 connections",
                     f"{rate.node:,.0f}/s, probe {rate.probe:,.0f}/s: {rate.ratio:.0%}",
                     "at least 50 % of the probe's",
@@ -70,6 +70,7 @@ class Bench:
             )
             if latency:
                 self._row(
+                    "warm_p50_1_connection",
                     "warm p50, 1 connection",
                     f"{latency.node:,.0f} µs, probe {latency.probe:,.0f} µs: {latency.ratio:.2f}x",
                     "at most 3x the probe's",
@@ -80,6 +81,7 @@ class Bench:
             plain = self._measure("cold starts", lambda: measures.cold(node.port, "cold", measures.HELLO, count))
             if plain:
                 self._row(
+                    "cold_start",
                     f"cold start of {plain.count} new functions",
                     f"p50 {plain.p50_ms:.1f} ms, p99 {plain.p99_ms:.1f} ms",
                     "p50 under 10 ms, p99 under 25 ms",
@@ -91,6 +93,7 @@ class Bench:
             )
             if with_boto3:
                 self._row(
+                    "cold_start_boto3",
                     "cold start, boto3 imported by the handler",
                     f"p50 {with_boto3.p50_ms:.1f} ms, p99 {with_boto3.p99_ms:.1f} ms",
                     "p50 under 15 ms",
@@ -100,6 +103,7 @@ class Bench:
             memory = self._measure("idle memory", lambda: measures.idle_environment_memory(node.pid))
             if memory:
                 self._row(
+                    "idle_environment",
                     f"idle environment, mean of {memory.environments}",
                     f"{memory.mean_mib:.2f} MiB PSS",
                     "under 3 MB PSS",
@@ -116,6 +120,7 @@ class Bench:
             )
             if seen:
                 self._row(
+                    "event_rate",
                     "Event invocations accepted durably, 64 connections",
                     f"{seen.rate:,.0f}/s",
                     "at least 5,000/s",
@@ -127,6 +132,7 @@ class Bench:
         started = self._measure("node start", lambda: measures.start_seconds(None, 5))
         if started:
             self._row(
+                "start_empty",
                 "node start to first answer, empty",
                 f"p50 {started.p50_ms:,.0f} ms",
                 "under 1 s",
@@ -151,6 +157,7 @@ class Bench:
             )
             if started:
                 self._row(
+                    "start_many_functions",
                     f"node start to first answer, {count:,} functions",
                     f"p50 {started.p50_ms:,.0f} ms",
                     "under 2 s",
@@ -172,6 +179,7 @@ class Bench:
                 node.stop()
             if pair:
                 self._row(
+                    "warm_p50_many_functions",
                     f"warm p50 with {count:,} functions",
                     f"{pair.node:,.0f} µs, with one {pair.probe:,.0f} µs: {pair.ratio:.2f}x",
                     "no measurable change (within 10 %)",
@@ -185,15 +193,15 @@ class Bench:
         try:
             result = take()
         except Exception as error:
-            self._row(what, f"not measured: {error}", "", None, str(error))
+            self.rows.append(Row(what, f"not measured: {error}", "", None))
             return None
         if result is None:
-            self._row(what, "not measured: this machine does not let us see it", "", None, None)
+            self.rows.append(Row(what, "not measured: this machine does not let us see it", "", None))
         return result
 
-    def _row(self, what: str, measured: str, budget: str, met: bool | None, figure: object) -> None:
+    def _row(self, key: str, what: str, measured: str, budget: str, met: bool, figure: NamedTuple) -> None:
         self.rows.append(Row(what, measured, budget, met))
-        self.figures[what] = figure._asdict() if hasattr(figure, "_asdict") else figure  # type: ignore[union-attr]
+        self.figures[key] = {**figure._asdict(), "budget": budget, "met": met}
 
 
 def machine() -> dict[str, object]:

@@ -146,3 +146,17 @@ def test_a_restarted_node_has_its_functions(tmp_path: Path) -> None:
         node.start()
         client = node.client("lambda")
         assert [function["FunctionName"] for function in client.list_functions()["Functions"]] == ["kept"]
+
+
+def test_banner_names_endpoints_without_their_credentials(tmp_path: Path) -> None:
+    with node_process(tmp_path / "data", endpoints={"s3": "http://KEY:hush-hush@127.0.0.1:9000"}) as node:
+        log = node.log()
+    assert "s3: http://127.0.0.1:9000" in log
+    assert "hush-hush" not in log
+
+
+def test_process_sandbox_is_said_out_loud(tmp_path: Path) -> None:
+    with node_process(tmp_path / "data", sandbox="process") as node:
+        log = node.log()
+    assert "functions are NOT isolated" in log
+    assert "not enforced: isolation" in log

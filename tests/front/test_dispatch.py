@@ -61,6 +61,18 @@ async def test_bodies_over_the_limit_are_refused_before_or_while_they_are_read()
         assert len(front.lambda_api.requests) == 1
 
 
+async def test_a_refused_upload_gets_its_answer_although_the_connection_is_to_be_closed() -> None:
+    """The client reads when it has sent everything: had we closed with data unread, it would find a reset."""
+    async with running_front(max_body_bytes=100_000) as front:
+        client = await front.connect()
+        client.send(request("POST", "/2015-03-31/functions", Connection="close", Content_Length="20000000"))
+        for _ in range(20):
+            client.send(b"x" * 1_000_000)
+            await client.writer.drain()
+        assert (await client.answer()).status == 413
+        assert await client.closed()
+
+
 async def test_a_streamed_answer_arrives_as_it_is_made_and_is_closed_with_the_client(front: RunningFront) -> None:
     made: asyncio.Queue[bytes] = asyncio.Queue()
     closed = asyncio.Event()

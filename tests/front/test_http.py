@@ -131,6 +131,7 @@ async def test_continue_waits_for_the_answers_before_it(front: RunningFront) -> 
     client.send(invoke(payload=b"1"))
     await eventually_async(lambda: front.invoker.held)
     client.send(request("POST", INVOKE.format("f"), Expect="100-continue", Content_Length="1"))
+    await eventually_async(lambda: front.front.statistics()["receiving"])
     front.invoker.holding = False
     front.invoker.release()
     assert (await client.answer()).body == b"1"
@@ -319,17 +320,39 @@ async def test_a_truncated_request_is_said_to_be_one(front: RunningFront) -> Non
     await eventually_async(lambda: front.front.statistics()["requests"] == 0)
 
 
-async def test_half_open_clients_get_their_answers(front: RunningFront) -> None:
+@pytest.mark.parametrize("number", [1, 2])
+async def test_half_open_clients_get_their_answers(front: RunningFront, number: int) -> None:
     """A client that has shut down its sending side still reads."""
     front.invoker.holding = True
     client = await front.connect()
-    client.send(invoke(payload=b"1") + invoke(payload=b"2"))
+    client.send(invoke(payload=b"1") * number)
     client.writer.write_eof()
     await eventually_async(lambda: front.invoker.held)
+    # What another client is told was read later than the end of the first.
+    assert (await front.ask(request("GET", "/_pilotlight/health"))).status == 200
     front.invoker.holding = False
     front.invoker.release()
-    assert [(await client.answer()).body for _ in range(2)] == [b"1", b"2"]
+    assert [(await client.answer()).body for _ in range(number)] == [b"1"] * number
     assert await client.closed()
+
+
+async def test_an_application_learns_that_its_client_is_gone_although_more_was_pipelined(front: RunningFront) -> None:
+    closed = asyncio.Event()
+
+    async def pieces() -> Any:
+        try:
+            while True:
+                yield b"more"
+                await asyncio.sleep(0.001)
+        finally:
+            closed.set()
+
+    front.lambda_api.response = WireResponse(200, {}, pieces())
+    client = await front.connect()
+    client.send(request("GET", "/2015-03-31/functions") + request("GET", "/bucket/key"))
+    assert (await client.line()).startswith(b"HTTP/1.1 200")
+    client.writer.transport.abort()
+    await asyncio.wait_for(closed.wait(), 10)
 
 
 async def test_a_client_gone_in_the_middle_of_a_body_reaches_the_application(front: RunningFront) -> None:

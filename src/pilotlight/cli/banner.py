@@ -28,11 +28,9 @@ def start_banner(settings: Settings, facts: Mapping[str, Any], port: int, second
     lines += [
         _fact("runtimes", ", ".join(facts["interpreters"]) or "none found: see `pilotlight doctor`"),
         _fact("auth", _auth(settings)),
-        _fact("neighbours", _neighbours(settings)),
+        *(_fact("" if index else "neighbours", sentence) for index, sentence in enumerate(facts["neighbours"])),
         "",
-        f"  Point any AWS client here: endpoint URL {url}, any credentials.  Ctrl-C stops the node."
-        if settings.auth == "none"
-        else f"  Point any AWS client here: endpoint URL {url}, with a configured key.  Ctrl-C stops the node.",
+        f"  Point any AWS client here: endpoint URL {url}, {_credentials(settings)}.  Ctrl-C stops the node.",
         "",
     ]
     return "\n".join(lines)
@@ -61,9 +59,5 @@ def _auth(settings: Settings) -> str:
     return f"sigv4: requests are signed with one of {count} access key{'s' if count != 1 else ''}"
 
 
-def _neighbours(settings: Settings) -> str:
-    named = ", ".join(f"{service} at {url}" for service, url in sorted(settings.endpoints.items()))
-    if not settings.neighbours:
-        return f"{named or 'none'}; the embedded ones are off"
-    embedded = "S3, SQS, DynamoDB and others are embedded and in memory: what they hold goes when the node stops"
-    return f"{named}; {embedded}" if named else embedded
+def _credentials(settings: Settings) -> str:
+    return "any credentials" if settings.auth == "none" else "a configured key"

@@ -264,7 +264,7 @@ class HttpConnection(HttpToolsProtocol):
             return
         if not self._keep_current or (self._final and not self._waiting):
             self._end()
-        elif self._waiting:
+        elif self._waiting or self._continue_due:
             self._start_waiting()
         elif self.flow.read_paused:
             self.flow.resume_reading()

@@ -39,7 +39,7 @@ CASES = [
     Case(name="print-carriage-return", source="def handler(event, context):\n    print('a\\rb\\rc')\n"),
     Case(
         name="print-bytes",
-        source="import os\ndef handler(event, context):\n    os.write(1, b'\\xff\\xfe\\n')\n    os.write(2, b'two\\n')\n",
+        source="import os\ndef handler(event, context):\n    os.write(1, b'\\xff\\xfe\\n')\n    os.write(2, b'2\\n')\n",
     ),
     Case(
         name="order-of-streams",

@@ -86,8 +86,8 @@ class Zygote:
     def run(self) -> newborn.Newborn:
         """Serve; returns only in the children."""
         while True:
-            child = None
             events = self.poll.poll(_REFILL_SECONDS if len(self.blanks) < self.wanted else -1)
+            child = None
             if not events:
                 try:
                     child = self.make_blank()
@@ -98,6 +98,8 @@ class Zygote:
                     child = self.receive()
                 else:
                     self.reap(fd)
+                if child is not None:
+                    break
             if child is not None:
                 return child
 
