@@ -267,9 +267,16 @@ async def test_stop_ends_everything_without_an_error(caplog: pytest.LogCaptureFi
         front.forward.gate = asyncio.Event()
         front.forward.gate.set()
         front.invoker.holding = True
-        for data in (invoke(), request("PUT", "/b/k", Content_Length="10"), b"GET /"):
+        endless = request("GET", "/2015-03-31/functions")
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"first"
+            await asyncio.Event().wait()
+
+        front.lambda_api.response = WireResponse(200, {}, pieces())
+        for data in (invoke(), request("PUT", "/b/k", Content_Length="10"), b"GET /", endless + endless):
             (await front.connect()).send(data)
-        await eventually_async(lambda: front.invoker.held and front.forward.scopes)
+        await eventually_async(lambda: front.invoker.held and front.forward.scopes and front.lambda_api.requests)
         await front.front.stop()
         assert front.front.statistics() == {
             "connections": 0,

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -42,7 +43,8 @@ async def test_reset_keeps_tmp_and_listeners_and_renews_the_rest(confined: Pytho
             open(f'/tmp/{event}', 'w').close()
             open(f'/dev/shm/{event}', 'w').close()
             seen = sorted(int(p) for p in os.listdir('/proc') if p.isdigit())
-            return [count, kept, seen == [1, os.getpid()], os.stat('/tmp/' + event).st_uid, open('/var/task/app.py').read(1)]
+            owner = os.stat('/tmp/' + event).st_uid
+            return [count, kept, seen == [1, os.getpid()], owner, open('/var/task/app.py').read(1)]
         """
     code = package(source)
     first = await (await start(confined, function_spec(code))).ready()
@@ -143,9 +145,7 @@ async def test_an_exec_wrapper_runs_around_the_runtime(
 
 
 async def test_an_exec_wrapper_that_is_not_there(confined: PythonLauncher, package: Package) -> None:
-    async with environment(
-        confined, package(_HELLO), environ={"AWS_LAMBDA_EXEC_WRAPPER": "/opt/missing"}
-    ) as running:
+    async with environment(confined, package(_HELLO), environ={"AWS_LAMBDA_EXEC_WRAPPER": "/opt/missing"}) as running:
         kind, error_type, body = await running.word()
         assert (kind, error_type) == ("init_failed", "Runtime.InvalidEntrypoint")
         assert b"fork/exec /opt/missing: no such file or directory" in body
@@ -159,17 +159,15 @@ async def test_a_native_library_of_the_package_is_found(confined: PythonLauncher
         def handler(event, context):
             return [ctypes.CDLL('libofmine.so.1').getpid() > 0]
         """
-    library = next(p for p in _loaded_libraries() if "libc.so" in p or "libc-" in p)
-    with open(library, "rb") as file:
-        code = package({"app.py": source, "lib/libofmine.so.1": file.read()})
+    code = package({"app.py": source, "lib/libofmine.so.1": _a_library()})
     async with environment(confined, code) as running:
         assert running.process.start_path == "fork"
         assert await (await running.ready()).result() == [True]
 
 
-def _loaded_libraries() -> list[str]:
-    with open("/proc/self/maps") as maps:
-        return [line.split()[-1] for line in maps if ".so" in line]
+def _a_library() -> bytes:
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    return Path(next(line.split()[-1] for line in maps if "libc.so" in line or "libc-" in line)).read_bytes()
 
 
 async def test_killed_at_any_time_everything_in_it_dies(confined: PythonLauncher, package: Package) -> None:
@@ -261,15 +259,18 @@ async def test_a_response_over_six_mib_is_refused_by_the_runtime(launcher: Pytho
         assert await running.result(1) == "x"
 
 
-@pytest.mark.parametrize("then", ["pass", "sockets = [__import__('socket').socketpair() for _ in range(20)]", "open_many()"])
+@pytest.mark.parametrize("then", ["pass", "open_sockets()", "open_files()"])
 async def test_closing_the_runtimes_descriptors_is_a_crash_not_a_hang(
     launcher: PythonLauncher, package: Package, then: str
 ) -> None:
     source = f"""
-        import os
-        def open_many():
-            global files
-            files = [open('/dev/null') for _ in range(20)]
+        import os, socket
+        def open_files():
+            global kept
+            kept = [open('/dev/null') for _ in range(20)]
+        def open_sockets():
+            global kept
+            kept = [socket.socketpair() for _ in range(20)]
         def handler(event, context):
             os.closerange(3, 1024)
             {then}
@@ -297,7 +298,7 @@ async def test_a_forked_child_that_returns_cannot_answer(launcher: PythonLaunche
 
 
 async def test_launch_errors_are_sentences(launcher: PythonLauncher, package: Package) -> None:
-    with pytest.raises(LaunchError, match="Looked for `python3.99`|cannot run here"):
+    with pytest.raises(LaunchError, match="cannot run here"):
         await launcher.launch(function_spec(package(_HELLO), runtime="python3.99"))
     if launcher.describe().driver == "namespaces":
         with pytest.raises(LaunchError, match="No such file or directory"):

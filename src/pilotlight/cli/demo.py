@@ -260,14 +260,14 @@ class _Demo:
             f"export {credentials}",
             f'{aws} s3 cp "{picture}" "s3://{BUCKET}/uploads/{name}"',
             f'{aws} s3 cp "s3://{BUCKET}/thumbnails/{name}" .',
-            f"{aws} logs tail /aws/lambda/{FUNCTION} --follow",
+            f"{aws} logs tail /aws/lambda/{FUNCTION} --follow --since 10s",
             f"{aws} lambda invoke --function-name {FUNCTION} --cli-binary-format raw-in-base64-out"
             " --payload '{\"Records\": []}' /dev/stdout",
         ):
             click.secho(f"    {command}", fg="green")
         option = "" if self.node.port == 4566 else f" --endpoint {self.node.endpoint}"
         click.echo("\n  or with Pilotlight's own:\n")
-        click.secho(f"    {_own_command()} logs -f {FUNCTION}{option}", fg="green")
+        click.secho(f"    {_own_command()} logs -f {FUNCTION} --since 10s{option}", fg="green")
         click.secho(f"    {_own_command()} invoke {FUNCTION} -p '{{\"Records\": []}}' --tail{option}", fg="green")
 
     def _exists(self, key: str) -> bool:

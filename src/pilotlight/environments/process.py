@@ -25,7 +25,18 @@ _LAST_WORDS_S = 0.05
 class LiveProcess:
     """Owns the node's side of a `RuntimeProcess`. `died` is called once, with the exit status, unless disposed of."""
 
-    __slots__ = ("_channel_closed", "_died", "_disposed", "_loop", "_output", "_poll", "_process", "channel", "session")
+    __slots__ = (
+        "_channel_closed",
+        "_died",
+        "_disposed",
+        "_life",
+        "_loop",
+        "_output",
+        "_printed",
+        "_process",
+        "channel",
+        "session",
+    )
 
     def __init__(
         self,
@@ -43,8 +54,10 @@ class LiveProcess:
         self._channel_closed = asyncio.Event()
         self.session = session
         self.channel = FrameChannel(session, self._channel_closed.set)
-        self._poll = select.poll()
-        self._poll.register(process.pidfd, select.POLLIN)
+        self._life = select.poll()
+        self._life.register(process.pidfd, select.POLLIN)
+        self._printed = select.poll()
+        self._printed.register(process.output, select.POLLIN)
 
     async def open(self) -> None:
         self._loop.add_reader(self._process.pidfd, self._exited)
@@ -57,14 +70,14 @@ class LiveProcess:
 
     @property
     def alive(self) -> bool:
-        return not self._disposed and not self._poll.poll(0)
+        return not self._disposed and not self._life.poll(0)
 
     def drain(self) -> None:
         """Read what the process has printed so far."""
         if self._disposed:
             return
         read = 0
-        while read < _DRAIN_LIMIT:
+        while read < _DRAIN_LIMIT and self._printed.poll(0):  # cheaper than a read that fails
             try:
                 data = os.read(self._process.output, _READ_SIZE)
             except BlockingIOError:

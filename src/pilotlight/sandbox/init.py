@@ -1,10 +1,10 @@
-"""The init of every environment's pid namespace: a static program of some 300 bytes, written here as machine code.
+"""The init of every environment's pid namespace: a static program of some 330 bytes, written here as machine code.
 
 PID 1 must not be the runtime (it would survive its own SIGKILL, and its orphans would pile up), and a Python init
 costs 1.6 ms and 1 MB. This one makes itself undumpable, so that /proc/1 shows nothing of the zygote it came from;
 ignores SIGCHLD, so that the kernel reaps orphans; sets where the namespace's pids go on from (`argv[1]`, five digits:
-OpenSSL tells forks apart by pid); closes fd 0, which is how the zygote knows that all this is done; and waits for
-ever. It is embedded so that installing needs no compiler. Disassemble with `objdump -D -b binary -m i386:x86-64`.
+OpenSSL tells forks apart by pid); closes every file, which is how the zygote knows that all this is done; and waits
+for ever. It is embedded so that installing needs no compiler. To read it: `objdump -D -b binary -m i386:x86-64`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _x86_64() -> bytes:
     def lea(register: bytes, at: int, target: int) -> bytes:  # 7 bytes, relative to the next instruction
         return register + struct.pack("<i", target - (at + 7))
 
-    action, path = 104, 104 + len(_IGNORE)
+    action, path = 128, 128 + len(_IGNORE)
     code = b""
     code += b"\xb8\x9d\0\0\0" + b"\xbf\x04\0\0\0" + b"\x31\xf6" + b"\x0f\x05"  # prctl(PR_SET_DUMPABLE, 0)
     code += b"\xb8\x0d\0\0\0" + b"\xbf\x11\0\0\0"  # rt_sigaction(SIGCHLD,
@@ -34,7 +34,10 @@ def _x86_64() -> bytes:
     code += b"\x89\xc7" + b"\xb8\x01\0\0\0"  # write(that,
     code += b"\x48\x8b\x74\x24\x10" + b"\xba\x05\0\0\0" + b"\x0f\x05"  # argv[1], 5)
     code += b"\xb8\x03\0\0\0" + b"\x0f\x05"  # close(that)
-    code += b"\x31\xff" + b"\xb8\x03\0\0\0" + b"\x0f\x05"  # close(0)
+    code += (
+        b"\xb8\xb4\x01\0\0" + b"\x31\xff" + b"\xbe\xff\xff\xff\xff" + b"\x31\xd2" + b"\x0f\x05"
+    )  # close_range(0, ~0, 0)
+    code += b"\x31\xff" + b"\xb8\x03\0\0\0" + b"\x0f\x05"  # close(0), for a kernel without that
     code += b"\xb8\x22\0\0\0" + b"\x0f\x05" + b"\xeb\xf7"  # for (;;) pause()
     return code.ljust(action, b"\x90") + _IGNORE + _LAST_PID_PATH
 
@@ -47,7 +50,7 @@ def _aarch64() -> bytes:
         offset = target - at * 4
         return 0x10000000 | (offset & 3) << 29 | (offset >> 2) << 5 | register
 
-    call, action = 0xD4000001, 144
+    call, action = 0xD4000001, 160
     path = action + len(_IGNORE)
     words = [put(0, 4), put(1, 0), put(8, 167), call]  # prctl(PR_SET_DUMPABLE, 0)
     words += [put(0, 17)]  # rt_sigaction(SIGCHLD,
@@ -57,7 +60,8 @@ def _aarch64() -> bytes:
     words += [0xAA0003E9]  # mov x9, x0
     words += [0xF9400BE1, put(2, 5), put(8, 64), call]  # write(that, argv[1], 5)
     words += [0xAA0903E0, put(8, 57), call]  # close(that)
-    words += [put(0, 0), put(8, 57), call]  # close(0)
+    words += [put(0, 0), 0x92800001, put(2, 0), put(8, 436), call]  # close_range(0, ~0, 0)
+    words += [put(0, 0), put(8, 57), call]  # close(0), for a kernel without that
     words += [put(0, 0), put(1, 0), put(2, 0), put(3, 0), put(4, 0), put(8, 73), call]  # ppoll(NULL, 0, NULL, NULL, 0)
     words += [0x14000000 | (-7 & 0x3FFFFFF)]  # for ever
     return struct.pack(f"<{len(words)}I", *words).ljust(action, b"\0") + _IGNORE + _LAST_PID_PATH

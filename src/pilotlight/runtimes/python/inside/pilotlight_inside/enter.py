@@ -36,6 +36,8 @@ def main(channel_fd: int) -> None:
                 signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.umask(0o022)
+    os.closerange(3, channel_fd)  # whatever the node's process was given and did not ask for
+    os.closerange(channel_fd + 1, 1 << 20)
     try:
         if plan["mode"] == "process":
             execute(plan, channel_fd)

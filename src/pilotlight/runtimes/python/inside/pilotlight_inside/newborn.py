@@ -6,6 +6,7 @@ must not be closed again by an object's end.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -41,6 +42,9 @@ class Newborn:
         """In the child: let go of the zygote's, and prepare all that needs no order."""
         try:
             _close_all_but([0, 1, 2, self.node, *self.kept()])
+            with contextlib.suppress(OSError):
+                # Waking one must not push the node off its core: the same share of time, a fifth less of it spent.
+                os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
             if self.isolated:
                 confine.prepare(self.net)
             else:

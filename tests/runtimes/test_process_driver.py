@@ -1,0 +1,116 @@
+"""The driver that isolates nothing: functions run, and it is said what they are not kept from."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from pilotlight.runtimes.python.launcher import PythonLauncher
+from pilotlight.sandbox.driver import choose_driver
+from pilotlight.sandbox.errors import LaunchError
+from pilotlight.settings import Settings
+from tests.runtimes.harness import environment, function_spec, start
+from tests.support import eventually_async
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+Package = Callable[..., str]
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def plain(cache_dir: str) -> AsyncIterator[PythonLauncher]:
+    launcher = PythonLauncher(Settings(cache_dir=cache_dir, sandbox="process"))
+    await launcher.start()
+    yield launcher
+    await launcher.stop()
+
+
+async def test_says_that_nothing_is_isolated(plain: PythonLauncher) -> None:
+    facts = plain.describe()
+    assert (facts.driver, facts.mode) == ("process", "process")
+    assert any(gap.startswith("isolation") for gap in facts.not_enforced)
+    assert "sandbox=process" in facts.reason
+
+
+async def test_runs_where_the_code_lies(plain: PythonLauncher, package: Package) -> None:
+    source = """
+        import os, sys, tempfile
+        import boto3, from_layer
+        def handler(event, context):
+            return [os.getcwd(), os.environ['LAMBDA_TASK_ROOT'], tempfile.gettempdir(), os.environ['TMPDIR'],
+                    os.environ['AWS_LAMBDA_RUNTIME_API'], os.path.basename(os.path.dirname(boto3.__file__)),
+                    from_layer.x, sys.path[0]]
+        """
+    code = package(source)
+    layer = package({"python/from_layer.py": "x = 'layered'\n"})
+    for environ in ({}, {"PYTHONHASHSEED": "1"}):
+        async with environment(plain, code, layer_dirs=(layer,), environ=environ) as running:
+            answer = await (await running.ready()).result()
+            host, port = running.process.sandbox.runtime_api.getsockname()
+            private = running.process.sandbox.private_dir
+            assert answer == [code, code, private, private, f"{host}:{port}", "boto3", "layered", code]
+            assert _exists(private)
+        assert not _exists(private)
+
+
+def _exists(path: str) -> bool:
+    return Path(path).is_dir()
+
+
+async def test_reset_keeps_the_private_directory(plain: PythonLauncher, package: Package) -> None:
+    source = """
+        import os
+        def handler(event, context):
+            kept = os.listdir(os.environ['TMPDIR'])
+            open(os.environ['TMPDIR'] + '/x', 'w').close()
+            return [kept, os.environ['AWS_LAMBDA_RUNTIME_API']]
+        """
+    code = package(source)
+    first = await (await start(plain, function_spec(code))).ready()
+    kept, address = await first.result()
+    assert kept == []
+    await first.end()
+    again = await (await start(plain, function_spec(code), first.process.sandbox)).ready()
+    assert await again.result() == [["x"], address]
+    await again.end()
+    await again.process.sandbox.destroy()
+
+
+async def test_kill_takes_its_process_group(plain: PythonLauncher, package: Package) -> None:
+    source = """
+        import os, subprocess
+        def handler(event, context):
+            return subprocess.Popen(['sleep', '1000']).pid
+        """
+    running = await (await start(plain, function_spec(package(source)))).ready()
+    child = await running.result()
+    await running.end()
+    assert await running.status() == -signal.SIGKILL
+    await eventually_async(lambda: not _runs(child))
+    await running.process.sandbox.destroy()
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def test_auto_falls_back_with_the_reason_and_namespaces_refuses(tmp_path: Path) -> None:
+    refusing = tmp_path / "enter.py"
+    refusing.write_text(
+        'import json\nprint(json.dumps({"error": "unshare: refused here", '
+        '"nested_user_namespace": False, "cgroup_namespace": False}))\n'
+    )
+    driver = await choose_driver("auto", str(refusing))
+    assert driver.name == "process"
+    assert "unshare: refused here" in driver.reason
+    with pytest.raises(LaunchError, match="unshare: refused here"):
+        await choose_driver("namespaces", str(refusing))
+    refusing.write_text("raise SystemExit('no such thing')\n")
+    assert "no such thing" in (await choose_driver("auto", str(refusing))).reason
