@@ -25,8 +25,8 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     async def sleep_until(self, when_ms: int) -> None:
-        while (left_ms := when_ms - self.time_ms()) > 0:
-            await asyncio.sleep(min(left_ms / 1000, 1.0))  # noqa: ASYNC110 - time is what is waited for
+        while (left_ms := when_ms - self.time_ms()) > 0:  # noqa: ASYNC110 - time is what is waited for
+            await asyncio.sleep(min(left_ms / 1000, 1.0))
 
 
 class ManualClock:

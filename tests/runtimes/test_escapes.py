@@ -79,7 +79,8 @@ async def test_pid_one_shows_nothing(confined: PythonLauncher, package: Package)
     async with environment(confined, package(source)) as running:
         links, reads, lists, _ = await (await running.ready()).result()
         for outcomes in (links, reads, lists):
-            assert {outcome[0] for outcome in outcomes.values()} == {"refused"}, outcomes
+            for outcome in outcomes.values():
+                assert outcome[0] == "refused" or outcome == ["done", "[]"], outcomes  # it holds no file at all
 
 
 async def test_only_its_own_processes_are_seen_and_signalled(confined: PythonLauncher, package: Package) -> None:

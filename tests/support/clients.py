@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import boto3
@@ -29,8 +30,15 @@ def aws_client(service: str, endpoint: str, *, region: str = "us-east-1", **opti
     client = boto3.session.Session().client(
         service, endpoint_url=endpoint, region_name=region, config=config, **options
     )
+    # A payload that a test does not read would keep its connection, to be collected in the middle of another test.
+    client.meta.events.register("after-call.lambda.Invoke", _read_payload)
     _open_clients.append(client)
     return client
+
+
+def _read_payload(parsed: dict[str, Any], **_: Any) -> None:
+    if "Payload" in parsed:
+        parsed["Payload"] = io.BytesIO(parsed["Payload"].read())
 
 
 _open_clients: list[Any] = []
