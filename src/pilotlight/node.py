@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -186,6 +187,7 @@ class Node:
         stack.push_async_callback(front.stop)
         self._in_background(self._collect_hourly(operations))
         stack.push_async_callback(self._end_background)
+        gc.freeze()  # what a node has at its start it keeps: no collection need walk ten thousand functions
         for runtime in settings.prewarm_runtimes:
             self._in_background(launcher.prewarm(runtime))
 

@@ -172,6 +172,32 @@ def test_an_update_replaces_warm_environments(node: NodeProcess, unique_name: st
     assert invoke(client, unique_name) == "fast"
 
 
+def test_what_is_no_change_of_the_function_keeps_it_warm(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    arn = create(client, unique_name, "n = 0\ndef handler(e, c):\n    global n\n    n += 1\n    return n\n")[
+        "FunctionArn"
+    ]
+    assert invoke(client, unique_name) == 1
+    client.tag_resource(Resource=arn, Tags={"team": "a"})
+    client.add_permission(
+        FunctionName=unique_name, StatementId="s", Action="lambda:InvokeFunction", Principal="sns.amazonaws.com"
+    )
+    client.publish_version(FunctionName=unique_name)
+    assert invoke(client, unique_name) == 2
+
+
+def test_json_logs_and_their_level(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    source = "import logging\ndef handler(e, c):\n    logging.getLogger().warning('careful')\n    return 1\n"
+    for level, types in (("INFO", ["platform.start", "platform.report"]), ("WARN", [])):
+        name = f"{unique_name}-{level}"
+        create(client, name, source, LoggingConfig={"LogFormat": "JSON", "SystemLogLevel": level})
+        tail = client.invoke(FunctionName=name, LogType="Tail")["LogResult"]
+        records = [json.loads(line) for line in base64.b64decode(tail).decode().splitlines()]
+        assert [record["type"] for record in records if "type" in record] == types
+        assert [record["message"] for record in records if "message" in record] == ["careful"]
+
+
 def test_a_deleted_function_is_gone(node: NodeProcess, unique_name: str) -> None:
     client = node.client("lambda")
     create(client, unique_name, ECHO)

@@ -15,7 +15,9 @@ from botocore.config import Config
 
 from pilotlight.clock import SystemClock
 from pilotlight.observe.api import logs_handlers
+from pilotlight.observe.database import LogDatabase
 from pilotlight.observe.logs import LogStore, LogStream
+from pilotlight.observe.reader import Range, StoredEvent, read_forward
 from pilotlight.settings import Settings
 from pilotlight.wire.messages import WireRequest
 from pilotlight.wire.service import ServiceApi
@@ -23,6 +25,15 @@ from pilotlight.wire.service import ServiceApi
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 GROUP = "/aws/lambda/hello"
+
+
+def read_all(database: LogDatabase, group: str = GROUP) -> list[StoredEvent]:
+    row = database.group(ACCOUNT, REGION, group)
+    return list(read_forward(database, Range(row.id))) if row else []
+
+
+def messages(database: LogDatabase) -> list[str]:
+    return [event.message for event in read_all(database)]
 
 
 @pytest.fixture

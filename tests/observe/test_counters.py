@@ -42,6 +42,9 @@ async def test_counts_are_summed_by_version_and_minute_and_outlive_the_node(tmp_
     counters.invoked(version(), 12.5, 113, False, cold=True)
     counters.invoked(version(), 2.5, 3, True)
     counters.throttled(version())
+    same = version()
+    counters.invoked(same, 0.0, 0, False)
+    counters.invoked(same, 0.0, 0, False)
     counters.invoked(version("other", "3", 512), 1.0, 1, False)
 
     async def written() -> bool:
@@ -55,7 +58,7 @@ async def test_counts_are_summed_by_version_and_minute_and_outlive_the_node(tmp_
     await counters.stop()
     counters = Counters(store, clock)
     hello, other = await counters.uses("000000000000", "us-east-1")
-    assert hello == Use("hello", "$LATEST", 3, 1, 1, 1, 16.0, 12.5, 117, 117 * 1024)
+    assert hello == Use("hello", "$LATEST", 5, 1, 1, 1, 16.0, 12.5, 117, 117 * 1024)
     assert (other.function, other.version, other.invocations) == ("other", "3", 1)
     assert hello.gb_seconds == pytest.approx(0.117)
     clock.advance(MINUTE_MS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from itertools import pairwise
@@ -84,6 +85,14 @@ def test_billing_rounds_up_to_a_millisecond_and_has_the_initialisation_in_it() -
     assert lines.billed_ms(1.004) == 1, "printed as 1.00 ms"
     assert lines.billed_ms(1.01) == 2
     assert lines.billed_ms(900_000.0, 479.6) == 900_480, "a REPORT recorded from AWS"
+
+
+@given(
+    st.floats(0, 900_000) | st.integers(0, 90_000_000).map(lambda hundredths: hundredths / 100), st.floats(0, 10_000)
+)
+def test_the_bill_is_the_printed_duration_rounded_up(duration_ms: float, init_ms: float) -> None:
+    for init in (0.0, init_ms):
+        assert lines.billed_ms(duration_ms, init) == max(1, math.ceil(float(f"{duration_ms + init:.2f}")))
 
 
 def test_json_records_follow_the_telemetry_schema() -> None:

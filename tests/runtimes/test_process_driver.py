@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest_asyncio
 from pilotlight.runtimes.python.launcher import PythonLauncher
 from pilotlight.sandbox.driver import choose_driver
 from pilotlight.sandbox.errors import LaunchError
+from pilotlight.sandbox.process import make_private_dir, remove_private_dir
 from pilotlight.settings import Settings
 from tests.runtimes.harness import environment, function_spec, start
 from tests.support import eventually_async
@@ -114,3 +118,16 @@ async def test_auto_falls_back_with_the_reason_and_namespaces_refuses(tmp_path: 
         await choose_driver("namespaces", str(refusing))
     refusing.write_text("raise SystemExit('no such thing')\n")
     assert "no such thing" in (await choose_driver("auto", str(refusing))).reason
+
+
+async def test_directories_of_killed_nodes_are_removed_at_the_next_start(cache_dir: str) -> None:
+    script = "import os\nfrom pilotlight.sandbox.process import make_private_dir\nprint(make_private_dir('e'))\n"
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    left, own = done.stdout.strip(), make_private_dir("mine")
+    assert _exists(left)
+    await PythonLauncher(Settings(cache_dir=cache_dir, sandbox="process")).start()
+    assert not _exists(left)
+    assert _exists(own)
+    remove_private_dir(own)

@@ -101,7 +101,7 @@ class Environment:
             version.account, version.region, version.log_group_name, self.log_stream_name
         )
         self._parser = LogStreamParser()
-        self._platform = PlatformLog(version, tools.runtime_notice(version))
+        self._platform = PlatformLog(version)
         self._identity = Identity(version.account, version.region, version.role, version.function_arn, self.id)
 
     # -- starting ----------------------------------------------------------------------------------------------------
@@ -116,6 +116,7 @@ class Environment:
         self._launching = True
         try:
             code_dir = await self._tools.code_directory(version)
+            self._platform.notice = self._tools.runtime_notice(version)
             now_ms = _now_ms()
             self._write(self._platform.init_start(now_ms), now_ms)
             credentials = self._tools.credentials.issue(self._identity, self._tools.clock.time_ms())
@@ -139,7 +140,7 @@ class Environment:
             return
         finally:
             self._launching = False
-        if self.state in (State.RETIRING, State.GONE):
+        if self._ending:
             process.kill()
             process.close()
             if self._sandbox is None:
@@ -170,13 +171,19 @@ class Environment:
 
     async def _serve(self, sandbox: Sandbox) -> None:
         """Accept on the listeners inside the sandbox; both know whose they are."""
-        api = await self._loop.create_server(lambda: RuntimeApi(self._session), sock=sandbox.runtime_api)
-        endpoint = await self._loop.create_server(
-            lambda: self._tools.endpoint_protocol(self._identity), sock=sandbox.aws_endpoint
-        )
-        self._servers = [api, endpoint]
-        if self.state is State.GONE:
+        endpoint = self._tools.endpoint_protocol
+        for make, listener in (
+            (lambda: RuntimeApi(self._session), sandbox.runtime_api),
+            (lambda: endpoint(self._identity), sandbox.aws_endpoint),
+        ):
+            if not self._ending:  # it may have been retired while this waited
+                self._servers.append(await self._loop.create_server(make, sock=listener))
+        if self._ending:
             self._close_servers()
+
+    @property
+    def _ending(self) -> bool:
+        return self.state in (State.RETIRING, State.GONE)
 
     def _session(self) -> RuntimeSession | None:
         return self._process.session if self._process else None
@@ -289,9 +296,7 @@ class Environment:
         # A handler's own error leaves no mark on REPORT: the runtime lives on and reported it itself.
         status = "" if next_state is State.IDLE else "timeout" if error_type == faults.TIMEOUT else "error"
         now_ms = _now_ms()
-        end = self._platform.end(invocation.request_id)
-        if end:
-            self._write(end, now_ms)
+        self._write(self._platform.end(invocation.request_id), now_ms)
         self._write(self._platform.report(now_ms, invocation.request_id, outcome, status), now_ms)
         self._invocation = None
         self.state = check(self.state, next_state)
@@ -373,7 +378,7 @@ class Environment:
 
     def retire(self) -> None:
         """End it, whatever it is doing; the owner hears when it is gone."""
-        if self.state in (State.RETIRING, State.GONE):
+        if self._ending:
             return
         invocation, self._invocation = self._invocation, None
         self._to(State.RETIRING)
@@ -417,6 +422,8 @@ class Environment:
             self._write(message, at)
 
     def _write(self, message: str, at_ms: int | None = None) -> None:
+        if not message:
+            return
         self._log.append(at_ms or _now_ms(), message)
         invocation = self._invocation
         if invocation is not None and invocation.log_tail is not None:

@@ -1,7 +1,8 @@
 """The platform's log lines of one environment, in its function's log format.
 
 Text lines are strings built once per event from `observe.lines`; with LogFormat JSON the same moments are records of
-the Telemetry API's schema, and END has none.
+the Telemetry API's schema, END has none, and SystemLogLevel decides which are written. Source: developer guide,
+"Log-level filtering" (system log level event mapping).
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ RUNTIME_VERSION = "v1"
 class PlatformLog:
     """Makes messages; each method gives what is to be logged, "" for nothing. Times are epoch milliseconds."""
 
-    __slots__ = ("_json", "_memory_mib", "_notice", "_version")
+    __slots__ = ("_json", "_memory_mib", "_only_warnings", "_version", "notice")
 
-    def __init__(self, version: FunctionVersion, notice: str) -> None:
-        """`notice` is added to each START: which interpreter runs, when it is not the one asked for."""
+    def __init__(self, version: FunctionVersion) -> None:
         self._version = version
         self._memory_mib = version.memory_mib
         self._json = version.log_format == "JSON"
-        self._notice = notice
+        self._only_warnings = self._json and version.system_log_level == "WARN"
+        self.notice = ""
+        """Added to each START: which interpreter runs, when it is not the one asked for."""
 
     def init_start(self, at_ms: int) -> str:
         version = self._version
+        if self._only_warnings:
+            return ""
         arn = version.runtime_version_arn
         if self._json:
             family = f"{version.runtime.replace('python', 'python:')}.{RUNTIME_VERSION}"
@@ -40,9 +44,9 @@ class PlatformLog:
 
     def start(self, at_ms: int, request_id: str) -> str:
         if self._json:
-            return lines.json_start(at_ms, request_id, self._version.version)
+            return "" if self._only_warnings else lines.json_start(at_ms, request_id, self._version.version)
         text = lines.start(request_id, self._version.version)
-        return f"{text[:-1]} {self._notice}\n" if self._notice else text
+        return f"{text[:-1]} {self.notice}\n" if self.notice else text
 
     def end(self, request_id: str) -> str:
         return "" if self._json else lines.end(request_id)
@@ -51,6 +55,9 @@ class PlatformLog:
         """`status` is "" for an invocation whose runtime lives on, else `error` or `timeout`."""
         error_type = outcome.error_type if status == "error" else ""
         if self._json:
+            status = status or ("error" if outcome.function_error else "success")
+            if self._only_warnings and status == "success":
+                return ""
             return lines.json_report(
                 at_ms,
                 request_id,
@@ -59,7 +66,7 @@ class PlatformLog:
                 self._memory_mib,
                 outcome.max_memory_mib,
                 outcome.init_ms,
-                status or ("error" if outcome.function_error else "success"),
+                status,
                 error_type,
             )
         return lines.report(

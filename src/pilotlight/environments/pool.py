@@ -67,13 +67,16 @@ class VersionEnvironments:
         if environment.born_counted:
             environment.born_counted = False
             self.starting -= 1
-        if environment.version is not self.version or time.monotonic() - environment.born > _MAX_AGE_S:
+        if self._outdated(environment) or time.monotonic() - environment.born > _MAX_AGE_S:
             environment.retire()
             return
         if self.waiting:
             environment.begin(self.waiting.popleft())
         else:
             self.idle.append(environment)
+
+    def _outdated(self, environment: Environment) -> bool:
+        return environment.version.generation != self.version.generation or self.version.state == "Deleting"
 
     def start_failed(self, environment: Environment, reason: str) -> None:
         if environment.born_counted:
@@ -95,9 +98,12 @@ class VersionEnvironments:
             self.start_one()
         self._pool.environment_gone(self)
 
-    def replace(self, version: FunctionVersion) -> None:
-        """The version changed: idle environments of its former self go now, busy ones when they are done."""
+    def renew(self, version: FunctionVersion) -> None:
+        """Take the new value. When code or configuration changed, idle environments go now, busy ones when done."""
+        changed = version.generation != self.version.generation or version.state == "Deleting"
         self.version = version
+        if not changed:
+            return
         idle, self.idle = self.idle, []
         for environment in idle:
             environment.retire()
@@ -144,18 +150,17 @@ class Pool:
         if versions is None:
             versions = self._versions[key] = VersionEnvironments(version, self)
         elif versions.version is not version:
-            versions.replace(version)
+            versions.renew(version)
         return versions
 
     def changed(self, version: FunctionVersion) -> None:
         """The catalog has a new value of this version, or it is gone."""
         versions = self._versions.get(version_key(version))
-        if versions is not None and versions.version.generation != version.generation:
-            versions.replace(version)
-        if versions is not None and version.state == "Deleting":
-            versions.replace(version)
-            if not versions.everyone:
-                self._versions.pop(version_key(version), None)
+        if versions is None:
+            return
+        versions.renew(version)
+        if version.state == "Deleting" and not versions.everyone:
+            del self._versions[version_key(version)]
 
     def environment_gone(self, versions: VersionEnvironments) -> None:
         if not versions.everyone:

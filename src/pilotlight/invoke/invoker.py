@@ -94,21 +94,26 @@ class Invoker:
         except AwsError:
             self._counters.throttled(version)
             raise
+        try:
+            self._pool.run(version, self._invocation(version, request, _Admitted(self, scope, version, done).done))
+        except Exception:
+            self.left(scope)
+            raise
+
+    def _invocation(
+        self, version: FunctionVersion, request: InvokeRequest, done: Callable[[Outcome], None]
+    ) -> Invocation:
         qualifier = request.qualifier or _qualifier_of(request.function)
         arn = version.function_arn
-        call = _Admitted(self, scope, version, done)
         client_context = request.client_context
-        self._pool.run(
-            version,
-            Invocation(
-                request.request_id,
-                request.payload,
-                f"{arn}:{qualifier}" if qualifier else arn,
-                request.trace_header or new_trace_header(),
-                call.done,
-                client_context=base64.b64decode(client_context).decode() if client_context else "",
-                log_tail=request.log_tail,
-            ),
+        return Invocation(
+            request.request_id,
+            request.payload,
+            f"{arn}:{qualifier}" if qualifier else arn,
+            request.trace_header or new_trace_header(),
+            done,
+            client_context=base64.b64decode(client_context).decode() if client_context else "",
+            log_tail=request.log_tail,
         )
 
     async def _accept(self, version: FunctionVersion, request: InvokeRequest, reply: Reply) -> None:

@@ -52,7 +52,7 @@ class Use(msgspec.Struct, frozen=True):
 
 
 class _Counts:
-    """What one function version did since the last flush, by the columns of the table `uses`."""
+    """What one value of a function version did since the last flush."""
 
     __slots__ = (
         "billed_ms",
@@ -61,16 +61,26 @@ class _Counts:
         "errors",
         "invocations",
         "max_duration_ms",
-        "mib_ms",
         "throttles",
+        "version",
     )
 
-    def __init__(self) -> None:
-        self.invocations = self.errors = self.throttles = self.cold_starts = self.billed_ms = self.mib_ms = 0
+    def __init__(self, version: FunctionVersion) -> None:
+        self.version = version
+        self.invocations = self.errors = self.throttles = self.cold_starts = self.billed_ms = 0
         self.duration_ms = self.max_duration_ms = 0.0
 
     def values(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        """By the columns of the table `uses`, but the minute."""
+        version = self.version
+        counted = {name: getattr(self, name) for name in self.__slots__ if name != "version"}
+        return counted | {
+            "account": version.account,
+            "region": version.region,
+            "function": version.name,
+            "version": version.version,
+            "mib_ms": self.billed_ms * version.memory_mib,
+        }
 
 
 class Counters:
@@ -79,7 +89,8 @@ class Counters:
     def __init__(self, log_store: LogStore, clock: Clock) -> None:
         self._store = log_store
         self._clock = clock
-        self._counts: dict[tuple[str, str, str, str], _Counts] = {}
+        self._counts: dict[int, _Counts] = {}
+        """By the identity of the version's value, which its _Counts keeps alive: the cheapest key there is."""
         self._dropped_until_ms = 0
 
     async def start(self) -> None:
@@ -95,11 +106,10 @@ class Counters:
         self, version: FunctionVersion, duration_ms: float, billed_ms: int, failed: bool, cold: bool = False
     ) -> None:
         """One invocation has ended. `failed` is a function error, a timeout included."""
-        counts = self._of(version)
+        counts = self._counts.get(id(version)) or self._of(version)
         counts.invocations += 1
         counts.duration_ms += duration_ms
         counts.billed_ms += billed_ms
-        counts.mib_ms += billed_ms * version.memory_mib
         if duration_ms > counts.max_duration_ms:
             counts.max_duration_ms = duration_ms
         if failed:
@@ -112,10 +122,9 @@ class Counters:
         self._of(version).throttles += 1
 
     def _of(self, version: FunctionVersion) -> _Counts:
-        key = (version.account, version.region, version.name, version.version)
-        found = self._counts.get(key)
+        found = self._counts.get(id(version))
         if found is None:
-            found = self._counts[key] = _Counts()
+            found = self._counts[id(version)] = _Counts(version)
         return found
 
     async def uses(self, account: str, region: str, function: str = "", since_ms: int = 0) -> list[Use]:
@@ -141,9 +150,8 @@ class Counters:
         drop = now_ms - self._dropped_until_ms > 3_600_000
 
         def write(database: LogDatabase) -> None:
-            for (account, region, function, version), counts in counted.items():
-                names = {"account": account, "region": region, "function": function, "version": version}
-                database.run("add_use", **names, minute_ms=minute_ms, **counts.values())
+            for counts in counted.values():
+                database.run("add_use", minute_ms=minute_ms, **counts.values())
             if drop:
                 database.run("delete_old_uses", before_ms=now_ms - _KEPT_MS)
 

@@ -1,14 +1,14 @@
 """The log database as seen by one thread: groups, streams and blocks of events in SQLite.
 
-A connection belongs to one thread at a time. Only the writer thread's changes anything; readers have their own. WAL
-with synchronous=NORMAL: a killed node loses nothing that was committed, and a commit costs no fsync. Logs are worth
-that much and no more; the catalog's store is stricter.
+A connection belongs to one thread at a time. Two change anything, and by turns (writer.py): the log process writes
+events, a thread of the node does the rest; readers have their own. WAL with synchronous=NORMAL: a killed node loses
+nothing that was committed, and a commit costs no fsync. Logs are worth that much and no more; the catalog's store is
+stricter.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
@@ -22,9 +22,6 @@ from pilotlight.store.queries import parse_queries
 
 BLOCK_SPAN_MS = 60_000
 """No block spans more time than this, so that a reader knows how early a block with a given event can begin."""
-
-_STEP_BACK_MS = 1_000
-"""Within a stream a time this little behind the last one is set to the last one: the order of writing stays."""
 
 _COLLECT_AT_ONCE = 128
 """Blocks removed in one transaction, so that writing never waits long for collection."""
@@ -75,7 +72,6 @@ class LogDatabase:
         self._execute: Callable[..., Any] = self._connection.execute  # pyright: ignore[reportUnknownMemberType]
         if not read_only:
             self._prepare()
-        self._ids: dict[tuple[str, str, str, str], tuple[int, int]] = {}
 
     def _prepare(self) -> None:
         execute = self._execute
@@ -108,7 +104,6 @@ class LogDatabase:
         try:
             yield
         except BaseException:
-            self._ids.clear()
             if self._connection.in_transaction:
                 self._execute("ROLLBACK")
             raise
@@ -136,45 +131,45 @@ class LogDatabase:
 
     def delete_group(self, group_id: int) -> None:
         """The group and its streams are gone at once; their blocks are collected later, a few at a time."""
-        self._ids.clear()
         self.run("discard_streams", group_id=group_id)
         self.run("delete_streams", group_id=group_id)
         self.run("delete_group", group_id=group_id)
 
     def delete_stream(self, group_id: int, stream_id: int) -> None:
-        self._ids.clear()
         ((size,),) = self.run("stream_block_sizes", stream_id=stream_id)
         self.run("grow_group", group_id=group_id, size=-size)
         self.run("discard_stream", stream_id=stream_id)
         self.run("delete_stream", stream_id=stream_id)
 
-    def ids(self, account: str, region: str, group: str, stream: str, now_ms: int) -> tuple[int, int]:
-        """Group and stream id of a stream being written to, both made when they are not there, as Lambda does."""
-        key = (account, region, group, stream)
-        if found := self._ids.get(key):
-            return found
+    def written_stream(self, account: str, region: str, group: str, stream: str, now_ms: int) -> tuple[int, StreamRow]:
+        """Group id and stream of a stream being written to, both made when they are not there, as Lambda does."""
         self.create_group(account, region, group, now_ms, GroupProperties())
         row = self.group(account, region, group)
         assert row is not None
         self.create_stream(row.id, stream, now_ms)
         stream_row = self.stream(row.id, stream)
         assert stream_row is not None
-        if len(self._ids) > 10_000:
-            self._ids.clear()
-        self._ids[key] = (row.id, stream_row.id)
-        return row.id, stream_row.id
+        return row.id, stream_row
 
     # events
 
-    def write(self, group_id: int, stream_id: int, events: list[Event], now_ms: int) -> None:
-        """Append events that are in order of time to a stream."""
+    def write(
+        self,
+        group_id: int,
+        stream_id: int,
+        events: Sequence[tuple[int, str | msgspec.Raw]],
+        now_ms: int,
+        encoded: bytes | None = None,
+    ) -> None:
+        """Append events that are in order of time to a stream. `encoded`: all of them as a block has them."""
         total = begin = 0
         while begin < len(events):
             first_ms = events[begin][0]
             end = len(events)
             if events[-1][0] - first_ms >= BLOCK_SPAN_MS:
                 end = next(i for i in range(begin, end) if events[i][0] - first_ms >= BLOCK_SPAN_MS)
-            body = _encode(events[begin:end])
+            whole = end - begin == len(events)
+            body = encoded if whole and encoded is not None else encode_events(events[begin:end])
             values = {"group_id": group_id, "stream_id": stream_id, "min_ms": first_ms, "max_ms": events[end - 1][0]}
             self.run("insert_block", **values, now_ms=now_ms, size=len(body), events=body)
             total += len(body)
@@ -192,7 +187,6 @@ class LogDatabase:
             self.run("grow_group", group_id=group_id, size=-sum(size for (size,) in sizes))
         if len(sizes) == _COLLECT_AT_ONCE:
             return True
-        self._ids.clear()
         self.run("delete_old_streams", group_id=group_id, before_ms=before_ms)
         return False
 
@@ -219,31 +213,21 @@ def group_row(row: Row) -> GroupRow:
     return GroupRow(group_id, name, created_ms, retention_days, stored_bytes, decoded)
 
 
-def in_order(events: list[Event], last_ms: int) -> list[Event]:
-    """`events` sorted by time, where a small step back in time (two clocks, one pipe) keeps the order of writing."""
-    times = [event[0] for event in events]
-    if times[0] >= last_ms and all(map(operator.le, times, times[1:])):
-        return events
-    moved: list[Event] = []
-    for timestamp_ms, message in events:
-        if last_ms - _STEP_BACK_MS <= timestamp_ms < last_ms:
-            timestamp_ms = last_ms
-        last_ms = max(last_ms, timestamp_ms)
-        moved.append((timestamp_ms, message))
-    moved.sort(key=operator.itemgetter(0))
-    return moved
-
-
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Event])
 
 
-def _encode(events: list[Event]) -> bytes:
+def encode_events(events: Sequence[tuple[int, str | msgspec.Raw]]) -> bytes:
+    """A block's body."""
     try:
         return _encoder.encode(events)
     except UnicodeEncodeError:
-        # A lone surrogate, which JSON can carry and UTF-8 cannot.
-        return _encoder.encode([(at, text.encode("utf-8", "replace").decode()) for at, text in events])
+        return _encoder.encode([(at, storable(text)) for at, text in events])
+
+
+def storable(text: str | msgspec.Raw) -> str | msgspec.Raw:
+    """A lone surrogate, which JSON can carry and UTF-8 cannot, becomes a question mark."""
+    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
 
 
 def decode_events(body: bytes) -> list[Event]:

@@ -51,8 +51,12 @@ def end(request_id: str) -> str:
 
 def billed_ms(duration_ms: float, init_duration_ms: float = 0.0) -> int:
     """Whole milliseconds billed: rounded up, at least 1, with the initialisation (as AWS since August 2025)."""
+    total_ms = duration_ms + init_duration_ms
+    whole_ms = int(total_ms)
+    if total_ms - whole_ms > 0.006:  # nearly always: this is four times as fast, and done for each invocation
+        return whole_ms + 1
     # Rounded to the printed hundredths first, so that the printed sum and the printed bill never disagree.
-    return max(1, math.ceil(round(duration_ms + init_duration_ms, 2)))
+    return max(1, math.ceil(round(total_ms, 2)))
 
 
 def report(

@@ -158,6 +158,18 @@ DELETE FROM log_garbage WHERE stream_id = :stream_id;
 -- How many bytes a stream holds, to take them off its group when it is deleted.
 SELECT coalesce(sum(size), 0) FROM log_blocks WHERE stream_id = :stream_id;
 
+-- name: last_batch
+-- The last batch written of a node's run.
+SELECT batch FROM log_runs WHERE run = :run;
+
+-- name: set_last_batch
+-- A batch is written, with what else its transaction holds.
+INSERT INTO log_runs VALUES (:run, :batch) ON CONFLICT DO UPDATE SET batch = excluded.batch;
+
+-- name: forget_other_runs
+-- Nodes of earlier runs hand nothing over again.
+DELETE FROM log_runs WHERE run <> :run;
+
 -- name: add_use
 -- Add to what a function's version did in a minute.
 INSERT INTO uses VALUES (:account, :region, :function, :version, :minute_ms, :invocations, :errors, :throttles,

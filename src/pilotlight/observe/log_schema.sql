@@ -53,6 +53,12 @@ CREATE TABLE IF NOT EXISTS log_garbage (
     stream_id INTEGER PRIMARY KEY
 ) STRICT;
 
+-- The last batch of events that is written, of each run of a node: a batch that is handed over again is known by it.
+CREATE TABLE IF NOT EXISTS log_runs (
+    run TEXT PRIMARY KEY,
+    batch INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- What each version of each function did in each minute.
 CREATE TABLE IF NOT EXISTS uses (
     account TEXT NOT NULL,

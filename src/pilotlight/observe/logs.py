@@ -1,9 +1,9 @@
 """The log store: what functions and the platform print, kept in SQLite files of its own, never in the catalog's.
 
-The hot path appends a tuple to a list; ten times a second, or when a stream has a block's worth, the lists go to the
-writer thread as they are. `append` and everything else here is called on the event loop's thread, so there are no
-locks. Memory is bounded: what waits for the writer has a limit, and beyond it a stream loses what it has pending,
-which is counted and said in the log where it was lost.
+The hot path appends a tuple to a list; ten times a second, or when a stream has a block's worth, the lists are handed
+over to the log process (writer.py). `append` and everything else here is called on the event loop's thread, so there
+are no locks. Memory is bounded: what waits to be written has a limit, and beyond it a stream loses what it has
+pending, which is counted and said in the log where it was lost.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ import msgspec
 
 from pilotlight.clock import Clock
 from pilotlight.observe.database import Event, LogDatabase
-from pilotlight.observe.writer import Block, LogWriter
+from pilotlight.observe.writer import Block, HandedOver, LogWriter
 from pilotlight.settings import Settings
 
 T = TypeVar("T")
 
 BLOCK_SIZE = 128 * 1024
-"""Characters (and overhead) a stream gathers before they go to the writer without waiting for the clock."""
+"""Characters (and overhead) a stream gathers before they are handed over without waiting for the clock."""
 
 QUEUE_SIZE = 32 * 1024 * 1024
-"""Characters (and overhead) that may wait for the writer over all streams."""
+"""Characters (and overhead) that may wait to be written, over all streams."""
 
 EVENT_OVERHEAD = 150
 """What an event costs in memory besides its characters: a tuple, an int, a str's header, a list slot."""
@@ -52,7 +52,7 @@ class LogStatistics(msgspec.Struct, frozen=True):
     dropped_events: int
     """Lost because they came faster than they could be written, or because they could not be stored."""
     waiting: int
-    """Characters (and overhead) handed to the writer and not yet written."""
+    """Characters (and overhead) handed over and not yet written."""
 
 
 class LogGroup:
@@ -67,7 +67,7 @@ class LogGroup:
 class LogStream:
     """One log stream being written to. Get it from LogStore.stream and keep it; the hot path only appends."""
 
-    __slots__ = ("__weakref__", "_pending", "_size", "_store", "group", "key", "last_ms", "lost")
+    __slots__ = ("__weakref__", "_pending", "_size", "_store", "group", "key", "lost")
 
     def __init__(self, store: LogStore, group: LogGroup, key: tuple[str, str, str, str]) -> None:
         self._store = store
@@ -76,8 +76,6 @@ class LogStream:
         """Account, region, group, stream."""
         self._pending: list[Event] = []
         self._size = 0
-        self.last_ms = 0
-        """Time of the last event written; the writer thread's."""
         self.lost = 0
         """Events dropped since the last that was kept."""
 
@@ -96,7 +94,7 @@ class LogStream:
             self.append(timestamp_ms, message)
 
     def take(self) -> Block | None:
-        """What is pending, for the writer."""
+        """What is pending, to be handed over."""
         if not self._pending:
             return None
         events, size = self._pending, self._size
@@ -194,11 +192,16 @@ class LogStore:
             for listener in tuple(self._group(account, region, group).listeners):
                 listener(stream_name, timestamp_ms, message)
 
+    @property
+    def process_id(self) -> int:
+        """Of the log process; 0 when there is none just now."""
+        return self._writer.process_id
+
     def statistics(self) -> LogStatistics:
         return LogStatistics(self._stored_events, self._dropped_events, self._waiting)
 
     async def change(self, work: Callable[[LogDatabase], T]) -> T:
-        """Do `work` in the writer thread, in one transaction, after every event appended so far."""
+        """Do `work` in a thread, in one transaction, after every event appended so far."""
         self._collect()
         return await self._writer.run(work)
 
@@ -206,7 +209,7 @@ class LogStore:
         """Do `work` on one consistent state of the database that has every event appended so far."""
         self._collect()
         if self._waiting:
-            await self._writer.run(lambda _database: None)
+            await self._writer.wait_written()
         return await self._loop.run_in_executor(self._read_threads, self._read, work)
 
     def oldest_ms(self, retention_days: int) -> int:
@@ -223,7 +226,7 @@ class LogStore:
             self._timer = self._loop.call_later(_COLLECT_EVERY_S, self._collect)
 
     def hand_over(self, stream: LogStream) -> None:
-        """A stream has a block's worth: to the writer with it, or, when the writer lags too far, away with it."""
+        """A stream has a block's worth: to the writer with it, or, when that lags too far, away with it."""
         if self._waiting > QUEUE_SIZE:
             self._dropped_events += stream.drop()
         elif block := stream.take():
@@ -241,14 +244,14 @@ class LogStore:
             self._waiting += sum(block.size for block in blocks)
             self._writer.put(blocks)
 
-    def _written(self, blocks: list[Block], stored: bool) -> None:
+    def _written(self, blocks: list[HandedOver], stored: bool) -> None:
         for block in blocks:
             self._waiting -= block.size
             if stored:
-                self._stored_events += len(block.events)
+                self._stored_events += block.count
             else:
-                self._dropped_events += len(block.events)
-                block.stream.lost += len(block.events)
+                self._dropped_events += block.count
+                block.stream.lost += block.count
         if self._dirty and self._timer is None and self._waiting <= QUEUE_SIZE:
             self._timer = self._loop.call_later(_COLLECT_EVERY_S, self._collect)
 

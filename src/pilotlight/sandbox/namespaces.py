@@ -85,9 +85,7 @@ def root_plan(
             binds.append((os.path.realpath(name), name))
     if Path("/etc/os-release").exists():
         links["/etc/os-release"] = "/usr/lib/os-release"
-    for prefix in _outermost(prefixes):
-        if not _covered(prefix, _SYSTEM_TREES):
-            binds.append((os.path.realpath(prefix), prefix))
+    binds += interpreter_binds(prefixes)
     links["/var/lang"] = prefixes[0]
     binds.append((os.path.realpath(runtime_set), RUNTIME_DIR))
     resolver = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
@@ -115,6 +113,18 @@ def root_plan(
         "seccomp": base64.b64encode(seccomp_program(machine)).decode() if seccomp_works() else "",
         "bootstrap": f"{RUNTIME_DIR}/bootstrap.py",
     }
+
+
+def interpreter_binds(prefixes: list[str]) -> list[tuple[str, str]]:
+    """What of an interpreter is not in the system's own trees: (place on the host, place inside)."""
+    return [
+        (os.path.realpath(prefix), prefix) for prefix in _outermost(prefixes) if not _covered(prefix, _SYSTEM_TREES)
+    ]
+
+
+def hidden_by_an_environment(binds: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of `interpreter_binds` that /tmp, or layers on /opt, would be mounted over."""
+    return [bind for bind in binds if _covered(bind[1], ("/tmp", "/opt"))]
 
 
 class UidRange:

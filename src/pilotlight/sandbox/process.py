@@ -6,9 +6,14 @@ one, layers are put on sys.path, and the two listeners are on the host's loopbac
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import tempfile
+from pathlib import Path
 from typing import Any
+
+_PREFIX = "pilotlight-environment-"
 
 
 def process_plan(*, runtime_set: str) -> dict[str, Any]:
@@ -23,9 +28,18 @@ def process_plan(*, runtime_set: str) -> dict[str, Any]:
 
 
 def make_private_dir(environment_id: str) -> str:
-    """A directory of the environment's own in place of /tmp."""
-    return tempfile.mkdtemp(prefix=f"pilotlight-{environment_id[:12]}-")
+    """A directory of the environment's own in place of /tmp. Its name says whose it is, for `remove_leftovers`."""
+    return tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-{environment_id[:12]}-")
 
 
 def remove_private_dir(path: str) -> None:
     shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_leftovers() -> None:
+    """The directories of nodes of this user that were killed before they could remove them."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        node = path.name.removeprefix(_PREFIX).partition("-")[0]
+        with contextlib.suppress(OSError):
+            if node.isdigit() and path.stat().st_uid == os.geteuid() and not Path(f"/proc/{node}").exists():
+                remove_private_dir(str(path))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -15,6 +16,16 @@ from collections.abc import Callable
 from typing import Literal
 
 import msgspec
+
+_PIDFD_SEND_SIGNAL = 424
+
+
+def kill_by_pidfd(pidfd: int) -> None:
+    """SIGKILL, without the race of a pid. `signal.pidfd_send_signal` is missing from portable builds of Python."""
+    if hasattr(signal, "pidfd_send_signal"):
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    elif ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_SEND_SIGNAL, pidfd, signal.SIGKILL, None, 0) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 class LaunchSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +137,7 @@ class RuntimeProcess:
         with contextlib.suppress(ProcessLookupError):
             if self._kill_group and self.pid:
                 os.killpg(self.pid, signal.SIGKILL)
-            signal.pidfd_send_signal(self._kill_fd, signal.SIGKILL)
+            kill_by_pidfd(self._kill_fd)
 
     async def wait(self) -> int:
         """Its exit status as `os.waitstatus_to_exitcode` gives it: negative for a signal."""

@@ -8,9 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,8 @@ from typing import Any
 import msgspec
 
 from pilotlight.clock import Clock, SystemClock
+from pilotlight.store.channel import ChannelProcess, FrameSender
+from pilotlight.store.frames import frame
 from pilotlight.store.interface import (
     Change,
     ChangeEvent,
@@ -42,7 +41,6 @@ from pilotlight.store.sqlite_messages import (
     Close,
     Counter,
     Failure,
-    FrameReader,
     Get,
     NextDue,
     Opening,
@@ -53,7 +51,6 @@ from pilotlight.store.sqlite_messages import (
     Revision,
     Scan,
     Transact,
-    frame,
     to_error,
 )
 
@@ -63,7 +60,6 @@ logger = logging.getLogger(__name__)
 FEED_REVISIONS = 100_000
 _ENCODER = msgspec.msgpack.Encoder()
 _FAILURE = msgspec.msgpack.Decoder(Failure)
-_EXIT_LIMIT_S = 10.0
 
 
 def open_sqlite(
@@ -89,35 +85,18 @@ def open_sqlite(
         raise
 
 
-class StoreProcess:
+class StoreProcess(ChannelProcess):
     """One started store process and the channel to it. Construction returns when it has opened the database."""
 
     def __init__(self, opening: Opening) -> None:
         self.opening = opening
-        self.channel, theirs = socket.socketpair()
-        self.reader = FrameReader(self.channel)
-        with theirs:
-            # -P: what lies in the working directory is not imported. A session of its own: Ctrl-C is the node's.
-            self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-P", "-m", "pilotlight.store.sqlite_process"),
-                    *(str(theirs.fileno()), msgspec.json.encode(opening).decode()),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
+        super().__init__("pilotlight.store.sqlite_process", msgspec.json.encode(opening).decode())
         try:
             self._hello()
         except BaseException:
             self.end()
             raise
         self.channel.setblocking(False)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     def _hello(self) -> None:
         frames = self.reader.receive()
@@ -126,15 +105,6 @@ class StoreProcess:
         _, flags, payload = frames[0]
         if flags & FAILED:
             raise to_error(_FAILURE.decode(payload))
-
-    def end(self) -> None:
-        """It ends when the channel closes, after the commit it is in; killed when it has not within 10 s."""
-        self.channel.close()
-        try:
-            self._process.wait(_EXIT_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 class _Pending(msgspec.Struct, gc=False):
@@ -155,10 +125,10 @@ class SqliteStore:
         self._clock = clock
         self._owner = owner
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._sender: FrameSender | None = None
         self._number = 0
         self._pending: dict[int, _Pending] = {}
         self._gathered: list[bytes] = []
-        self._unsent = bytearray()
         self._wakes: list[tuple[int, Callable[[], None]]] = []
         self._closed = False
 
@@ -252,33 +222,15 @@ class SqliteStore:
         """Bind to the running loop; start another process (some 60 ms) when the last one died."""
         if self._process is None:
             self._process = StoreProcess(self._opening)
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._process.channel.fileno(), self._receive)
-        return self._loop
+        self._loop = loop = asyncio.get_running_loop()
+        self._sender = FrameSender(self._process.channel, loop)
+        loop.add_reader(self._process.channel.fileno(), self._receive)
+        return loop
 
     def _send(self) -> None:
-        if self._process is None or self._loop is None:
-            return
-        waiting = bool(self._unsent)
-        self._unsent += b"".join(self._gathered)
-        self._gathered.clear()
-        if not waiting and not self._send_more():
-            self._loop.add_writer(self._process.channel.fileno(), self._send_rest)
-
-    def _send_rest(self) -> None:
-        if self._process is not None and self._loop is not None and self._send_more():
-            self._loop.remove_writer(self._process.channel.fileno())
-
-    def _send_more(self) -> bool:
-        """Whether all is sent. A broken channel drops it: `_receive` sees its end and says so to the callers."""
-        assert self._process is not None
-        try:
-            del self._unsent[: self._process.channel.send(self._unsent)]
-        except BlockingIOError:
-            return False
-        except OSError:
-            self._unsent.clear()
-        return not self._unsent
+        if self._sender is not None:
+            self._sender.send(b"".join(self._gathered))
+            self._gathered.clear()
 
     def _receive(self) -> None:
         assert self._process is not None
@@ -317,13 +269,12 @@ class SqliteStore:
         """End the process, and fail what it left unanswered."""
         process, self._process = self._process, None
         if process is not None:
-            if self._loop is not None:
+            if self._loop is not None and self._sender is not None:
                 self._loop.remove_reader(process.channel.fileno())
-                self._loop.remove_writer(process.channel.fileno())
+                self._sender.close()
             process.end()
-        self._loop = None
+        self._loop = self._sender = None
         self._gathered.clear()
-        self._unsent.clear()
         pending, self._pending = self._pending, {}
         for one in pending.values():
             if not one.future.done():

@@ -5,13 +5,11 @@ loop that is never idle lets it wait. Beside an uvloop serving eight connections
 durable enqueues per second, with a p50 of 300 ms; this makes 4,000, with 1.5 ms (2026-11-21, bench/store.py shows it
 in small). A process has a GIL, and a core, of its own.
 
-A frame is: length of what follows (u32), the call's number (u64), flags (u8), msgpack. Little endian.
+The frames are frames.py's: a call's number, flags, and msgpack.
 """
 
 from __future__ import annotations
 
-import socket
-import struct
 from typing import Any
 
 import msgspec
@@ -31,9 +29,6 @@ from pilotlight.store.interface import (
 
 #: flags of an answer: it is a Failure; its commit wrote records; it put items on a queue, back on one, or free
 FAILED, WROTE_RECORDS, WROTE_QUEUE = 1, 2, 4
-
-_HEAD = struct.Struct("<IQB")
-_READ_BYTES = 1 << 18
 
 
 class Opening(msgspec.Struct, array_like=True):
@@ -148,50 +143,3 @@ _ERRORS: dict[str, type[StoreError]] = {
 def to_error(failure: Failure) -> StoreError:
     """The exception that a Failure (other than a conflict) stands for."""
     return _ERRORS.get(failure.error, StoreBroken)(failure.message)
-
-
-def frame(number: int, flags: int, payload: bytes) -> bytes:
-    return _HEAD.pack(len(payload) + 9, number, flags) + payload
-
-
-class FrameReader:
-    """Cuts what arrives on a channel into frames. One buffer is kept for receiving: a fresh one of that size per call
-    would cost more than the call."""
-
-    def __init__(self, channel: socket.socket) -> None:
-        self._channel = channel
-        self._buffer = memoryview(bytearray(_READ_BYTES))
-        self._pieces: list[bytes] = []
-        self._have = 0
-        self._want = 0
-
-    def receive(self) -> list[tuple[int, int, memoryview]] | None:
-        """(number, flags, payload) of every frame that one read completes; None at the end of the stream."""
-        size = self._channel.recv_into(self._buffer)
-        if not size:
-            return None
-        data = bytes(self._buffer[:size])
-        if self._pieces:
-            self._pieces.append(data)
-            self._have += size
-            if self._have < self._want:
-                return []
-            data = b"".join(self._pieces)
-            self._pieces.clear()
-        return self._cut(data)
-
-    def _cut(self, data: bytes) -> list[tuple[int, int, memoryview]]:
-        frames: list[tuple[int, int, memoryview]] = []
-        view, at, end = memoryview(data), 0, len(data)
-        self._want = 0
-        while end - at >= _HEAD.size:
-            length, number, flags = _HEAD.unpack_from(data, at)
-            after = at + 4 + length
-            if after > end:
-                self._want = after - at
-                break
-            frames.append((number, flags, view[at + _HEAD.size : after]))
-            at = after
-        if at < end:
-            self._pieces, self._have = [data[at:]], end - at
-        return frames

@@ -17,6 +17,7 @@ from pathlib import Path
 import apsw
 import msgspec
 
+from pilotlight.store.frames import FrameReader, frame
 from pilotlight.store.interface import Conflict, StoreBroken, StoreError, StoreFull
 from pilotlight.store.lock import DirectoryLock
 from pilotlight.store.queries import load_migrations, load_queries
@@ -28,12 +29,10 @@ from pilotlight.store.sqlite_messages import (
     WROTE_RECORDS,
     Close,
     Failure,
-    FrameReader,
     Opening,
     Request,
     Transact,
     Write,
-    frame,
 )
 
 logger = logging.getLogger(__name__)

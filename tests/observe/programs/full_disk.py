@@ -1,11 +1,11 @@
-"""A disk that is full for a while: a file size limit stands in for it, since the kernel refuses writes as well."""
+"""A disk that is full for a while: a file size limit of the log process stands in for it, since the kernel refuses
+writes as well."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import resource
-import signal
 import sys
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from pilotlight.settings import Settings
 
 
 async def main(directory: str) -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     store = LogStore(Path(directory), SystemClock(), Settings())
     await store.start()
     stream = store.stream("000000000000", "us-east-1", "/aws/lambda/f", "s")
@@ -27,10 +26,10 @@ async def main(directory: str) -> None:
         await store.read(lambda database: None)
 
     await append("before", 10)
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 1024, hard))
+    _, hard = resource.prlimit(store.process_id, resource.RLIMIT_FSIZE)
+    resource.prlimit(store.process_id, resource.RLIMIT_FSIZE, (256 * 1024, hard))
     await append("during", 2_000)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    resource.prlimit(store.process_id, resource.RLIMIT_FSIZE, (hard, hard))
     await append("after", 10)
 
     def messages(database: object) -> list[str]:

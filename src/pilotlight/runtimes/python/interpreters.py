@@ -182,7 +182,18 @@ def _problem(found: Interpreter, runtime: str) -> str:
         return "is a free-threaded build, Lambda's is not"
     if found.runtime != runtime:
         return f"is {found.runtime}, not {runtime}"
+    if os.geteuid() == 0 and not _readable_by_all(found):
+        return "can be read by its owner only, and functions run as other users"
     return ""
+
+
+def _readable_by_all(found: Interpreter) -> bool:
+    """Of the files themselves: the directories above them do not matter, they are mounted."""
+    try:
+        modes = [Path(path).stat().st_mode for path in (found.executable, *found.prefixes)]
+    except OSError:
+        return False
+    return all(mode & 0o005 == 0o005 for mode in modes)
 
 
 def _on_path(runtime: str) -> list[str]:

@@ -24,8 +24,14 @@ from pilotlight.runtimes.python.start_path import StartPath, from_environ, from_
 from pilotlight.runtimes.python.zygote_client import Zygote, enter_script
 from pilotlight.sandbox.driver import Driver, choose_driver
 from pilotlight.sandbox.errors import LaunchError, SandboxLost, ZygoteLost
-from pilotlight.sandbox.namespaces import TASK_ROOT, UidRange, root_plan
-from pilotlight.sandbox.process import make_private_dir, process_plan, remove_private_dir
+from pilotlight.sandbox.namespaces import (
+    TASK_ROOT,
+    UidRange,
+    hidden_by_an_environment,
+    interpreter_binds,
+    root_plan,
+)
+from pilotlight.sandbox.process import make_private_dir, process_plan, remove_leftovers, remove_private_dir
 from pilotlight.sandbox.spec import LaunchSpec, RuntimeProcess, Sandbox
 from pilotlight.settings import Settings
 
@@ -70,7 +76,9 @@ class PythonLauncher:
         self._driver, _ = await asyncio.gather(
             choose_driver(self._settings.sandbox, probe), self._interpreters.discover()
         )
-        if self._driver.mode != "process":
+        if self._driver.mode == "process":
+            await asyncio.to_thread(remove_leftovers)
+        else:
             self._uids = UidRange(self._driver.mode)
 
     async def stop(self) -> None:
@@ -169,8 +177,9 @@ class PythonLauncher:
             "LAMBDA_RUNTIME_DIR": "/var/runtime",
             "AWS_LAMBDA_RUNTIME_API": api,
         }
-        version = spec.runtime if not path.execute else self._interpreter(spec.runtime).runtime
-        layers = [f"/opt/python/lib/{version}/site-packages", "/opt/python"]
+        layers = [f"/opt/python/lib/{spec.runtime}/site-packages", "/opt/python"]
+        served_by = self._interpreter(spec.runtime)
+        under = hidden_by_an_environment(interpreter_binds([*served_by.prefixes, *served_by.libraries]))
         uid = sandbox.uid if sandbox else self._uids.take()
         order = _order(spec, path, environ, TASK_ROOT, layers)
         order.update(
@@ -178,6 +187,7 @@ class PythonLauncher:
             kept=sandbox is not None,
             code_dir=_real(spec.code_dir),
             layer_dirs=[_real(layer) for layer in spec.layer_dirs],
+            interpreter_binds=[bind for bind in under if spec.layer_dirs or bind[1].startswith("/tmp/")],
             tmp_mib=spec.tmp_mib,
         )
         try:
@@ -304,7 +314,7 @@ class PythonLauncher:
     ) -> Zygote:
         made = await self._set(interpreter)
         mode = self._chosen().mode
-        environ = {"LANG": "en_US.UTF-8", "TZ": ":UTC", "PATH": _PATH}
+        environ = {"LANG": "en_US.UTF-8", "TZ": ":UTC", "PATH": _PATH, "AWS_LAMBDA_LOG_FORMAT": "Text"}
         if mode == "process":
             plan: dict[str, Any] = process_plan(runtime_set=made.path)
         else:

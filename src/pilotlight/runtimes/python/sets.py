@@ -66,6 +66,8 @@ def _runtime_set(interpreter: Interpreter, cache_path: Path) -> RuntimeSet:
         raise LaunchError(f"the runtime set needs {error.name}, which is not installed beside pilotlight") from error
     for distribution in distributions:
         _check_python(distribution, interpreter)
+        if distribution.files is None:
+            raise LaunchError(f"{distribution.name} was installed without a list of its files: install it with pip")
     versions = {distribution.name: distribution.version for distribution in distributions}
     sets = cache_path / "runtimes"
     target = sets / f"{interpreter.runtime}-{_fingerprint(versions, interpreter)}"

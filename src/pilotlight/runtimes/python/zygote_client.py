@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from pilotlight.sandbox.errors import LaunchError, ZygoteLost
+from pilotlight.sandbox.spec import kill_by_pidfd
 
 _START_SECONDS = 60.0
 _MAX_MESSAGE = 1 << 18
@@ -193,7 +194,7 @@ def _discard(answer: asyncio.Future[Launched]) -> None:
     fds = answer.result().fds
     for fd in fds[:2]:  # the process, and its namespace's init where there is one
         with contextlib.suppress(OSError):
-            signal.pidfd_send_signal(fd, signal.SIGKILL)
+            kill_by_pidfd(fd)
     for fd in fds:
         os.close(fd)
 

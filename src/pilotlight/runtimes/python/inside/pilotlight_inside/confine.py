@@ -9,7 +9,7 @@ import resource
 from typing import Any
 
 from pilotlight_inside import syscalls as sc
-from pilotlight_inside.enter import HOST
+from pilotlight_inside.enter import HOST, LAYERS_BELOW
 
 UID, GID = 993, 990
 """What a function on AWS is: sbx_user1051."""
@@ -35,6 +35,9 @@ def enter(order: dict[str, Any]) -> None:
     """The function's code and its own /tmp; then the host's tree goes out of reach."""
     sc.bind_read_only(HOST + order["code_dir"], "/var/task")
     layers = [HOST + path for path in order["layer_dirs"]]
+    interpreter = [tuple(bind) for bind in order["interpreter_binds"]]
+    if layers and any(target.startswith("/opt/") for _, target in interpreter):
+        layers.insert(0, LAYERS_BELOW)
     if len(layers) == 1:
         sc.bind_read_only(layers[0], "/opt")
     elif layers:
@@ -42,6 +45,10 @@ def enter(order: dict[str, Any]) -> None:
         sc.mount("overlay", "/opt", "overlay", sc.MS_RDONLY | _PRIVATE, f"lowerdir={lower}")
     owner = f"uid={order['uid']},gid={order['uid']}"
     sc.mount("tmpfs", "/tmp", "tmpfs", _PRIVATE, f"size={order['tmp_mib']}m,mode=1777,{owner}")
+    for source, target in interpreter:  # an interpreter under /tmp or /opt: what was just mounted hides it
+        if target.startswith("/tmp/"):
+            os.makedirs(target, exist_ok=True)
+        sc.bind_read_only(HOST + source, target)
     sc.umount(HOST)
 
 

@@ -22,6 +22,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from pilotlight_inside import syscalls as sc
 
 HOST = "/.host"
+LAYERS_BELOW = "/.opt"
+"""Mount points for what of the interpreter lies under /opt, to go below a function's layers."""
 PLAN_FD_VARIABLE = "PILOTLIGHT_ZYGOTE_PLAN"
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _MOUNT_POINTS = ("/tmp", "/mnt", "/var", "/usr")
@@ -96,6 +98,8 @@ def build_root(plan: dict[str, Any]) -> None:
     for source, target in plan["binds"]:
         place(HOST + source, target)
         sc.bind_read_only(HOST + source, target)
+        if target.startswith("/opt/"):
+            os.makedirs(LAYERS_BELOW + target[len("/opt") :], exist_ok=True)
     for path in plan["hidden"]:
         if os.path.isdir(path):
             sc.mount("tmpfs", path, "tmpfs", sc.MS_RDONLY | sc.MS_NOSUID | sc.MS_NODEV, "size=4k,mode=755")
@@ -122,9 +126,8 @@ def place(source: str, target: str) -> None:
 
 def execute(plan: dict[str, Any], channel_fd: int) -> None:
     """Become the zygote. Its arguments are a function's, because a forked function shows them as its own."""
-    plan_fd = os.memfd_create("plan", 0)
-    os.write(plan_fd, json.dumps({**plan, "channel_fd": channel_fd}).encode())
-    os.lseek(plan_fd, 0, os.SEEK_SET)
+    plan_fd = sc.memory_file(json.dumps({**plan, "channel_fd": channel_fd}).encode())
+    os.set_inheritable(plan_fd, True)
     os.set_inheritable(channel_fd, True)
     environ = {**plan["environ"], PLAN_FD_VARIABLE: str(plan_fd)}
     os.execve(plan["python"], [plan["python"], plan["bootstrap"]], environ)

@@ -17,10 +17,15 @@ import types
 from typing import Any
 
 from pilotlight_inside import channel as channels
+from pilotlight_inside import syscalls
 
 _RUNTIME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+#: what awslambdaric.bootstrap reads when it is imported; the zygote has the values that most functions have
+_READ_AT_IMPORT = ("AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL")
+
 _bootstrap_code: Any = None
 _own_modules: list[str] = []
+_holes: list[Any] = []
 
 
 def prepare() -> None:
@@ -33,6 +38,30 @@ def prepare() -> None:
     ssl = sys.modules.get("ssl")
     if ssl is not None:
         ssl.RAND_bytes(1)
+    gc.collect()
+    _fill_holes()
+    gc.freeze()
+
+
+def _fill_holes() -> None:
+    """Use up the free places scattered over the zygote's heaps, so that what a child allocates lies close together.
+
+    Otherwise its first few thousand objects land in almost as many old pages, each of which is copied for it. Each
+    loop goes on until memory comes in one piece.
+    """
+    for size in (65536, 16384, 4096, *range(2048, 16, -16)):  # libc's: OpenSSL, environment variables, larger objects
+        last, in_a_row = 0, 0
+        while in_a_row < 4:
+            place = syscalls.allocate(size - 8)
+            in_a_row = in_a_row + 1 if place - last == size else 0
+            last = place
+    for size in range(48, 513, 16):  # Python's own, by size class; a bytes object is 33 bytes larger than its content
+        last, in_a_row = 0, 0
+        while in_a_row < 24:
+            made = bytes(size - 33)
+            _holes.append(made)
+            in_a_row = in_a_row + 1 if id(made) - last == size else 0
+            last = id(made)
 
 
 def refresh() -> None:
@@ -53,6 +82,7 @@ def become(order: dict[str, Any]) -> channels.Start:
     """In the child, confined and dropped: be the function's process."""
     if order["exec"]:
         _execute(order)
+    before = dict(os.environ)
     os.environ.clear()
     os.environ.update(order["environ"])
     time.tzset()
@@ -61,7 +91,7 @@ def become(order: dict[str, Any]) -> channels.Start:
         for name in [name for name in sys.modules if name.partition(".")[0] in shadowed]:
             del sys.modules[name]
     sys.path[:] = search_path(order["task_root"], order["python_dirs"])
-    _rebuild_runtime_client()
+    _rebuild_runtime_client(before)
     return channels.ready_to_run(order["handler"], channels.Channel())
 
 
@@ -105,15 +135,14 @@ def _reseed() -> None:
         uuid._last_timestamp = None
 
 
-def _rebuild_runtime_client() -> None:
+def _rebuild_runtime_client(before: dict[str, str]) -> None:
     """What awslambdaric read from the zygote's environment at import, read again from the function's."""
-    bootstrap = sys.modules["awslambdaric.bootstrap"]
-    kept = {name: value for name, value in vars(bootstrap).items() if name.startswith("__")}
-    vars(bootstrap).clear()
-    vars(bootstrap).update(kept)
-    exec(_bootstrap_code, vars(bootstrap))
-    client = sys.modules["awslambdaric.lambda_runtime_client"]
-    client.BaseLambdaRuntimeClient.marshaller = sys.modules["awslambdaric.lambda_runtime_marshaller"].LambdaMarshaller()
-
-
-gc.get_threshold()  # the collector is imported here, before the fork
+    if any(os.environ.get(name) != before.get(name) for name in _READ_AT_IMPORT):
+        bootstrap = sys.modules["awslambdaric.bootstrap"]
+        kept = {name: value for name, value in vars(bootstrap).items() if name.startswith("__")}
+        vars(bootstrap).clear()
+        vars(bootstrap).update(kept)
+        exec(_bootstrap_code, vars(bootstrap))
+    client: Any = sys.modules["awslambdaric.lambda_runtime_client"]
+    marshaller: Any = sys.modules["awslambdaric.lambda_runtime_marshaller"]
+    client.BaseLambdaRuntimeClient.marshaller = marshaller.LambdaMarshaller()  # depends on AWS_EXECUTION_ENV

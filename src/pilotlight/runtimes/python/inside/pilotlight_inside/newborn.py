@@ -83,7 +83,7 @@ class Newborn:
 
     def _enter(self, order: dict[str, Any], kept: list[int]) -> list[int]:
         """Take the order's place; returns what the node is to hold of it."""
-        pidfd = os.pidfd_open(os.getpid())
+        pidfd = sc.pidfd_open(os.getpid())
         if not self.isolated:
             return [pidfd]
         if order["kept"]:

@@ -21,9 +21,11 @@ MNT_DETACH = 2
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 4, 24, 38, 47
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 
-_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}[platform.machine()]
+_PIVOT_ROOT, _MEMFD_CREATE = {"x86_64": (155, 319), "aarch64": (41, 279)}[platform.machine()]
+_PIDFD_OPEN = 434
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.malloc.restype = ctypes.c_void_p
 _unsigned = ctypes.c_ulong
 
 
@@ -97,6 +99,28 @@ def bind_read_only(source: str, target: str) -> None:
     mount(source, target, None, MS_BIND)
     kept = os.statvfs(source).f_flag & MS_NOEXEC  # a user namespace may not take this flag away
     mount(None, target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | kept)
+
+
+def allocate(size: int) -> int:
+    """The address of `size` bytes of libc's heap, never given back."""
+    return _libc.malloc(_unsigned(size)) or 0
+
+
+def memory_file(content: bytes) -> int:
+    """A descriptor of a file in memory that holds `content`, at its start. (Portable builds lack os.memfd_create.)"""
+    fd = _libc.syscall(_MEMFD_CREATE, b"pilotlight", 1)
+    _check(fd, "memfd_create")
+    os.write(fd, content)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def pidfd_open(pid: int) -> int:
+    """os.pidfd_open, which portable builds lack."""
+    fd = _libc.syscall(_PIDFD_OPEN, pid, 0)
+    _check(fd, "pidfd_open")
+    os.set_inheritable(fd, False)
+    return fd
 
 
 def write(path: str, text: str) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import fcntl
 import functools
-import gc
 import importlib
 import json
 import os
@@ -58,7 +57,7 @@ class Blank:
 
     def __init__(self, pid: int, init_pid: int, orders: int) -> None:
         self.pid = pid
-        self.pidfd = os.pidfd_open(pid)
+        self.pidfd = sc.pidfd_open(pid)
         self.init_pid = init_pid
         self.orders = orders
 
@@ -190,12 +189,15 @@ class Zygote:
                     (os.POSIX_SPAWN_CLOSE, 2),
                 ],
             )
-        finally:
             os.close(busy)
-        os.read(done, 1)  # end of file: ready, or dead, which the fork to come will tell
-        os.close(done)
-        child.init_pidfd = os.pidfd_open(pid)
-        init_pidfd = os.pidfd_open(pid)
+            busy = -1
+            os.read(done, 1)  # end of file: ready, or dead, which the fork to come will tell
+        finally:
+            os.close(done)
+            if busy >= 0:
+                os.close(busy)
+        child.init_pidfd = sc.pidfd_open(pid)
+        init_pidfd = sc.pidfd_open(pid)
         self.inits[init_pidfd] = pid
         self.poll.register(init_pidfd, select.EPOLLIN)
         return pid
@@ -221,8 +223,7 @@ class Zygote:
 
 def _program_file(program: bytes) -> int:
     """A file to execute `program` from; read-only, because what is open for writing cannot be executed."""
-    fd = os.memfd_create("init", os.MFD_CLOEXEC)
-    os.write(fd, program)
+    fd = sc.memory_file(program)
     readable = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY)
     os.close(fd)
     return readable
@@ -248,8 +249,6 @@ def serve(plan_fd: int) -> Callable[[], channels.Start]:
     zygote = Zygote(plan)
     preload(plan["variant"])
     fork_path.prepare()
-    gc.collect()
-    gc.freeze()
     messages.send(zygote.node, {"ready": os.getpid()})
     return functools.partial(fork_path.become, zygote.run().wait_for_order())
 
