@@ -90,8 +90,8 @@ async def test_deaths_at_any_moment_lose_nothing_and_repeat_nothing(log_store: L
         stored = log_store.statistics().stored_events
         for _ in range(40 + 10 * round_number):  # the process is at it when it dies
             for stream in streams:
-                stream.extend(lines(count, count + 300))
-            count += 300
+                stream.extend(lines(count, count + 100))
+            count += 100
             await asyncio.sleep(0)
         if round_number % 2:
             await eventually_async(lambda stored=stored: log_store.statistics().stored_events > stored)
