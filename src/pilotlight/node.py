@@ -29,6 +29,7 @@ from pilotlight.clock import Clock
 from pilotlight.environments.code import Code
 from pilotlight.environments.environment import EnvironmentTools
 from pilotlight.environments.pool import Pool
+from pilotlight.front.guard import check_exposure
 from pilotlight.front.server import Front
 from pilotlight.invoke.async_event import AsyncEvent, enqueue
 from pilotlight.invoke.dispatcher import Dispatcher
@@ -82,6 +83,7 @@ class Node:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         settings, clock = self.settings, self._clock
+        check_exposure(settings)
         data = settings.data_path
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         _raise_file_limit()

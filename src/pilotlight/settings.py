@@ -81,6 +81,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return Path(base).absolute() / "pilotlight"
 
 
+#: environment variables of the command line that are no settings of a node
+_NOT_SETTINGS = frozenset({"PILOTLIGHT_ENDPOINT", "PILOTLIGHT_TRACEBACK"})
+
+
 class SettingsError(ValueError):
     """A setting is unknown or has a value it cannot have; the message names it."""
 
@@ -94,6 +98,10 @@ def load(file: str | None = None, environ: dict[str, str] | None = None, **flags
         except (OSError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(f"settings file {file}: {error}") from error
     source = os.environ if environ is None else environ
+    for name in source:
+        field = name.removeprefix("PILOTLIGHT_")
+        if field != name and field.lower() not in Settings.__struct_fields__ and name not in _NOT_SETTINGS:
+            raise SettingsError(f"{name}: there is no setting {field.lower()}")
     for name in Settings.__struct_fields__:
         text = source.get(f"PILOTLIGHT_{name.upper()}")
         if text is not None:

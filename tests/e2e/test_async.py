@@ -96,3 +96,14 @@ async def test_a_throttled_event_waits_and_runs(unique_name: str) -> None:
         assert await _runs(node, note, request_id) == 0
         clock.advance(1_000)
         await _has_run(node, note, request_id, 1)
+
+
+async def test_events_for_every_form_of_a_name_run(unique_name: str) -> None:
+    async with running_node(state_delay_ms=0) as node:
+        await node.call(create, node.client("lambda"), unique_name, "def handler(e, c):\n    return 1\n", Publish=True)
+        arn = f"arn:aws:lambda:us-east-1:000000000000:function:{unique_name}"
+        forms = [unique_name, f"function:{unique_name}", f"000000000000:{unique_name}"]
+        forms += [f"000000000000:function:{unique_name}", f"us-east-1:000000000000:function:{unique_name}", arn]
+        for form in [*forms, *(f"{form}:1" for form in forms)]:
+            request_id = await _send(node, form)
+            await _has_run(node, unique_name, request_id, 1)

@@ -140,9 +140,10 @@ def test_names_and_arns(node: NodeProcess, unique_name: str) -> None:
     client = node.client("lambda")
     create(client, unique_name, "def handler(e, c):\n    return c.invoked_function_arn\n", Publish=True)
     arn = f"arn:aws:lambda:us-east-1:000000000000:function:{unique_name}"
-    forms = [unique_name, f"000000000000:function:{unique_name}", arn]
-    assert [invoke(client, form) for form in forms] == [arn] * 3
-    assert [invoke(client, f"{form}:1") for form in forms] == [f"{arn}:1"] * 3
+    forms = [unique_name, f"function:{unique_name}", f"000000000000:{unique_name}"]
+    forms += [f"000000000000:function:{unique_name}", f"us-east-1:000000000000:function:{unique_name}", arn]
+    assert [invoke(client, form) for form in forms] == [arn] * 6
+    assert [invoke(client, f"{form}:1") for form in forms] == [f"{arn}:1"] * 6
     assert invoke(client, unique_name, Qualifier="1") == f"{arn}:1"
     assert invoke(client, unique_name, Qualifier="$LATEST") == f"{arn}:$LATEST"
     with pytest.raises(ClientError) as caught:

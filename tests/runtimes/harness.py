@@ -37,7 +37,7 @@ class Told:
     def runtime_ready(self, max_rss_kib: int) -> None:
         self.words.put_nowait(("ready", max_rss_kib))
 
-    def runtime_init_failed(self, error_type: str, body: bytes) -> None:
+    def runtime_init_failed(self, error_type: str, body: bytes, max_rss_kib: int) -> None:
         self.words.put_nowait(("init_failed", error_type, body))
 
     def runtime_responded(self, body: bytes, max_rss_kib: int, content_type: str) -> None:

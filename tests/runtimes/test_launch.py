@@ -298,7 +298,7 @@ async def test_a_forked_child_that_returns_cannot_answer(launcher: PythonLaunche
 
 
 async def test_launch_errors_are_sentences(launcher: PythonLauncher, package: Package) -> None:
-    with pytest.raises(LaunchError, match="cannot run here"):
+    with pytest.raises(LaunchError, match="not supported by this version"):
         await launcher.launch(function_spec(package(_HELLO), runtime="python3.99"))
     if launcher.describe().driver == "namespaces":
         with pytest.raises(LaunchError, match="No such file or directory"):

@@ -65,6 +65,22 @@ def _exists(path: str) -> bool:
     return Path(path).is_dir()
 
 
+async def test_what_is_installed_on_the_machine_is_out_of_the_way(plain: PythonLauncher, package: Package) -> None:
+    # Debian's awscli brings an awscrt that botocore would take up, and that no fork survives: TLS then hangs.
+    source = """
+        import sys, sysconfig
+        import boto3
+        def handler(event, context):
+            boto3.client('s3', region_name='us-east-1')
+            machine = {sysconfig.get_path('purelib'), sysconfig.get_path('platlib'), '/usr/lib/python3/dist-packages'}
+            return sorted(machine.intersection(sys.path))
+        """
+    code = package(source)
+    for environ in ({}, {"PYTHONHASHSEED": "1"}):
+        async with environment(plain, code, environ=environ) as running:
+            assert await (await running.ready()).result() == []
+
+
 async def test_reset_keeps_the_private_directory(plain: PythonLauncher, package: Package) -> None:
     source = """
         import os

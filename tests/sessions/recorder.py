@@ -12,8 +12,8 @@ class Recorder:
     def runtime_ready(self, max_rss_kib: int) -> None:
         self.told.append(("ready", max_rss_kib))
 
-    def runtime_init_failed(self, error_type: str, body: bytes) -> None:
-        self.told.append(("init_failed", error_type, body))
+    def runtime_init_failed(self, error_type: str, body: bytes, max_rss_kib: int) -> None:
+        self.told.append(("init_failed", error_type, body, max_rss_kib))
 
     def runtime_responded(self, body: bytes, max_rss_kib: int, content_type: str) -> None:
         self.told.append(("responded", body, max_rss_kib, content_type))

@@ -72,7 +72,7 @@ async def test_errors_of_the_function_and_of_init() -> None:
     async with runtime_api() as api:
         kind = {"Lambda_Runtime_Function_Error_Type": "Custom.Oops"}
         assert (await api.call("POST", "/init/error", b'{"e": 1}', **kind))[0] == 202
-        assert api.owner.told == [("init_failed", "Custom.Oops", b'{"e": 1}')]
+        assert api.owner.told == [("init_failed", "Custom.Oops", b'{"e": 1}', 0)]
     async with runtime_api() as api:
         waiting = asyncio.create_task(api.call("GET", "/invocation/next"))
         await eventually_async(lambda: bool(api.owner.told))

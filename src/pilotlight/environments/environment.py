@@ -217,7 +217,8 @@ class Environment:
         self._init_ms = init_ms
         self._rest()
 
-    def runtime_init_failed(self, error_type: str, body: bytes) -> None:
+    def runtime_init_failed(self, error_type: str, body: bytes, max_rss_kib: int) -> None:
+        self._max_rss_kib = max(self._max_rss_kib, max_rss_kib)
         self._init_over(error_type, body)
 
     def runtime_responded(self, body: bytes, max_rss_kib: int, content_type: str) -> None:
@@ -365,6 +366,8 @@ class Environment:
     def _stop_process(self) -> None:
         process, self._process = self._process, None
         if process is not None:
+            # a process that never got to say how much memory it took: initialisation hung, or was cut short
+            self._max_rss_kib = self._max_rss_kib or process.peak_rss_kib()
             process.dispose()
             for at, message in self._parser.flush():
                 self._write(message, at)

@@ -72,6 +72,14 @@ class LiveProcess:
     def alive(self) -> bool:
         return not self._disposed and not self._life.poll(0)
 
+    def peak_rss_kib(self) -> int:
+        """The most memory it has taken, as the kernel tells while it lives; 0 after."""
+        try:
+            with open(f"/proc/{self._process.pid}/status") as status:
+                return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+        except (OSError, StopIteration):
+            return 0
+
     def drain(self) -> None:
         """Read what the process has printed so far."""
         if self._disposed:

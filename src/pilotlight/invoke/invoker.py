@@ -17,6 +17,7 @@ from typing import Protocol
 
 import msgspec
 
+from pilotlight.catalog import names
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import Clock
 from pilotlight.environments.invocation import Invocation, Outcome
@@ -103,7 +104,7 @@ class Invoker:
     def _invocation(
         self, version: FunctionVersion, request: InvokeRequest, done: Callable[[Outcome], None]
     ) -> Invocation:
-        qualifier = request.qualifier or _qualifier_of(request.function)
+        qualifier = _qualifier_of(request)
         arn = version.function_arn
         client_context = request.client_context
         return Invocation(
@@ -123,7 +124,7 @@ class Invoker:
             account=version.account,
             region=version.region,
             function=version.name,
-            qualifier=request.qualifier or _qualifier_of(request.function) or None,
+            qualifier=_qualifier_of(request),
             request_id=request.request_id,
             payload=request.payload,
             caller=request.caller,
@@ -223,7 +224,8 @@ def new_trace_header() -> str:
     return f"Root=1-{int(time.time()):08x}-{getrandbits(96):024x};Parent={getrandbits(64):016x};Sampled=0"
 
 
-def _qualifier_of(function_ref: str) -> str:
-    """The qualifier inside a reference: `name:1`, `123456789012:function:name:1`, or a full qualified ARN."""
-    colons = function_ref.count(":")
-    return function_ref.rpartition(":")[2] if colons in (1, 3, 7) else ""
+def _qualifier_of(request: InvokeRequest) -> str | None:
+    """The qualifier that was asked for, wherever in the request it stood. The reference has been resolved already."""
+    if request.qualifier is not None or ":" not in request.function:
+        return request.qualifier
+    return names.parse(request.function, None, request.account, request.region).qualifier

@@ -85,7 +85,8 @@ def check_architecture(info: PackageInfo, architecture: str) -> None:
     compiled = info.native[0]
     raise InvalidParameterValueException(
         f"This node is {machine} and cannot run the {architecture} function's compiled file {compiled.path} "
-        f"({compiled.machine}). Build the package for {machine}, or without compiled files."
+        f"({compiled.machine}). Create it with the architecture {_ARCHITECTURES.get(machine.lower(), machine)} and a "
+        "package built for that, or leave compiled files out."
     )
 
 

@@ -107,6 +107,6 @@ class FrameChannel(asyncio.Protocol):
         elif kind == READY:
             session.ready(int(fields[0]))
         elif kind == INIT_ERROR:
-            session.init_failed(fields[0], body)
+            session.init_failed(fields[0], body, int(fields[1]))
         else:
             raise SessionViolation(f"frame type {kind}")

@@ -92,7 +92,7 @@ class RuntimeApi(asyncio.Protocol):
                 self._reply(202, {"status": "OK"})
             case "POST", ["init", "error"]:
                 self._carried_here(session)
-                session.init_failed(self._error_type(), bytes(self._body))
+                session.init_failed(self._error_type(), bytes(self._body), 0)
                 self._reply(202, {"status": "OK"})
             case _:
                 self._reply(404, {"errorType": "NotFound", "errorMessage": f"no route {method} {'/'.join(parts)}"})

@@ -44,7 +44,7 @@ class SessionOwner(Protocol):
     """The environment: told what its runtime process says."""
 
     def runtime_ready(self, max_rss_kib: int) -> None: ...
-    def runtime_init_failed(self, error_type: str, body: bytes) -> None: ...
+    def runtime_init_failed(self, error_type: str, body: bytes, max_rss_kib: int) -> None: ...
     def runtime_responded(self, body: bytes, max_rss_kib: int, content_type: str) -> None: ...
     def runtime_failed(self, error_type: str, body: bytes, max_rss_kib: int) -> None: ...
     def runtime_violated(self, reason: str) -> None: ...
@@ -99,11 +99,11 @@ class RuntimeSession:
         self.state = SessionState.IDLE
         self._owner.runtime_ready(max_rss_kib)
 
-    def init_failed(self, error_type: str, body: bytes) -> None:
+    def init_failed(self, error_type: str, body: bytes, max_rss_kib: int) -> None:
         if self.state is not SessionState.INITIALIZING:
             raise SessionViolation(f"init error while {self.state.value}")
         self.state = SessionState.CLOSED
-        self._owner.runtime_init_failed(error_type, body)
+        self._owner.runtime_init_failed(error_type, body, max_rss_kib)
 
     def responded(self, request_id: str, body: bytes, max_rss_kib: int, content_type: str) -> None:
         self._answer(request_id)

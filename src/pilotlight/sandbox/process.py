@@ -16,13 +16,15 @@ from typing import Any
 _PREFIX = "pilotlight-environment-"
 
 
-def process_plan(*, runtime_set: str) -> dict[str, Any]:
-    """The plan of a zygote that confines nothing; the fields are those of `namespaces.root_plan`."""
+def process_plan(*, runtime_set: str, hidden: list[str]) -> dict[str, Any]:
+    """The plan of a zygote that confines nothing; the fields are those of `namespaces.root_plan`. Nothing can be hidden
+    here, so the `hidden` directories are only taken off sys.path."""
     return {
         "mode": "process",
         "network": "host",
         "seccomp": "",
         "init": "",
+        "hidden": hidden,
         "bootstrap": f"{runtime_set}/bootstrap.py",
     }
 

@@ -245,6 +245,7 @@ class PythonLauncher:
         }
         if path.execute:
             environ["_PILOTLIGHT_PYTHON_DIRS"] = ":".join(layers)
+            environ["_PILOTLIGHT_HIDDEN"] = ":".join(self._interpreter(spec.runtime).packages)
         order = _order(spec, path, environ, spec.code_dir, layers)
         try:
             async with Ends() as ends:
@@ -267,9 +268,12 @@ class PythonLauncher:
             found = self._interpreters.nearest(runtime)
         if found is not None:
             return found
-        if runtime not in RUNTIMES:
-            raise LaunchError(f"Runtime {runtime} cannot run here: this node runs {', '.join(RUNTIMES)}.")
         have = ", ".join(sorted(self._interpreters.found)) or "none"
+        if runtime not in RUNTIMES:
+            raise LaunchError(
+                f"Runtime {runtime} is not supported by this version of Pilotlight, which runs Python "
+                f"(interpreters found on this machine: {have})."
+            )
         raise LaunchError(
             f"No interpreter for {runtime} was found on this machine (found: {have}). Looked for `{runtime}` on PATH, "
             f"in pyenv's versions and in uv's. Add one, for example with `uv python install {runtime[6:]}` or "
@@ -316,7 +320,7 @@ class PythonLauncher:
         mode = self._chosen().mode
         environ = {"LANG": "en_US.UTF-8", "TZ": ":UTC", "PATH": _PATH, "AWS_LAMBDA_LOG_FORMAT": "Text"}
         if mode == "process":
-            plan: dict[str, Any] = process_plan(runtime_set=made.path)
+            plan: dict[str, Any] = process_plan(runtime_set=made.path, hidden=list(interpreter.packages))
         else:
             environ["LD_LIBRARY_PATH"] = _LIBRARY_PATH
             plan = root_plan(

@@ -140,14 +140,16 @@ def make_client(channel: Channel) -> Any:
 
         def post_init_error(self, error_response_data: Any, error_type_override: str | None = None) -> None:
             error_type = error_type_override or error_response_data["errorType"]
-            channel.send(INIT_ERROR, (error_type,), to_json(error_response_data).encode("utf-8", "replace"))
+            channel.send(
+                INIT_ERROR, (error_type, str(max_rss_kib())), to_json(error_response_data).encode("utf-8", "replace")
+            )
 
         def restore_next(self) -> None:
             """On-demand environments have nothing to wait for between init and the first invocation."""
 
         def report_restore_error(self, restore_error_data: Any) -> None:
             body = to_json(restore_error_data).encode("utf-8", "replace")
-            channel.send(INIT_ERROR, ("Runtime.AfterRestoreError",), body)
+            channel.send(INIT_ERROR, ("Runtime.AfterRestoreError", str(max_rss_kib())), body)
 
     return FrameClient()
 

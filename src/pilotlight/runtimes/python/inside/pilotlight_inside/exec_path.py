@@ -14,6 +14,8 @@ from pilotlight_inside.fork_path import search_path
 def become() -> channels.Start:
     """In the fresh interpreter: be the function's process."""
     _undo_locale_coercion()
+    hidden = os.environ.pop("_PILOTLIGHT_HIDDEN", "").split(":")
+    sys.path[:] = [path for path in sys.path if path not in hidden]
     channel = channels.Channel()
     import_module("awslambdaric.bootstrap")  # the runtime's own, before the function's modules are in reach
 

@@ -117,7 +117,7 @@ def _execute(order: dict[str, Any]) -> None:
         reason = os.strerror(error.errno or 0).lower()
         message = f"Error: fork/exec {command[0]}: {reason}"
         body = json.dumps({"errorMessage": message, "errorType": "Runtime.InvalidEntrypoint"}).encode()
-        channels.Channel().send(channels.INIT_ERROR, ("Runtime.InvalidEntrypoint",), body)
+        channels.Channel().send(channels.INIT_ERROR, ("Runtime.InvalidEntrypoint", str(channels.max_rss_kib())), body)
         os._exit(1)
 
 

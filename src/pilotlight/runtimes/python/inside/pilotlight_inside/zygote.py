@@ -18,6 +18,7 @@ import select
 import signal
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -247,6 +248,8 @@ def serve(plan_fd: int) -> Callable[[], channels.Start]:
     with os.fdopen(plan_fd) as file:
         plan = json.load(file)
     zygote = Zygote(plan)
+    # in the `process` driver they are there: another boto3, or an awscrt whose threads no fork survives
+    sys.path[:] = [path for path in sys.path if path not in plan["hidden"]]
     preload(plan["variant"])
     fork_path.prepare()
     messages.send(zygote.node, {"ready": os.getpid()})
