@@ -44,11 +44,6 @@ class ResourceConflictException(AwsError):
     status = 409
 
 
-class ResourceInUseException(AwsError):
-    code = "ResourceInUseException"
-    status = 400
-
-
 class InvalidParameterValueException(AwsError):
     code = "InvalidParameterValueException"
     status = 400
@@ -66,19 +61,9 @@ class InvalidRequestContentException(AwsError):
     status = 400
 
 
-class RequestTooLargeException(AwsError):
-    code = "RequestTooLargeException"
-    status = 413
-
-
 class RequestEntityTooLargeException(AwsError):
     code = "RequestEntityTooLargeException"
     status = 413
-
-
-class UnsupportedMediaTypeException(AwsError):
-    code = "UnsupportedMediaTypeException"
-    status = 415
 
 
 class TooManyRequestsException(AwsError):
@@ -99,22 +84,6 @@ class CodeStorageExceededException(AwsError):
 class PolicyLengthExceededException(AwsError):
     code = "PolicyLengthExceededException"
     status = 400
-
-
-class ResourceNotReadyException(AwsError):
-    code = "ResourceNotReadyException"
-    status = 502
-    type = "Service"
-
-
-class InvalidRuntimeException(AwsError):
-    code = "InvalidRuntimeException"
-    status = 502
-
-
-class InvalidZipFileException(AwsError):
-    code = "InvalidZipFileException"
-    status = 502
 
 
 class NotImplementedException(AwsError):
