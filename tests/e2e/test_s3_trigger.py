@@ -18,7 +18,8 @@ s3 = boto3.client('s3')
 
 def handler(event, context):
     if 'Records' not in event:
-        return boto3.client('sts').get_caller_identity()['Account']
+        who = boto3.client('sts').get_caller_identity()
+        return [who['Account'], who['Arn'], who['UserId'].partition(':')[2]]
     record = event['Records'][0]
     bucket = record['s3']['bucket']['name']
     key = urllib.parse.unquote_plus(record['s3']['object']['key'])
@@ -73,7 +74,11 @@ def test_an_upload_makes_a_function_run(node: NodeProcess, unique_name: str) -> 
     assert s3.get_object(Bucket=unique_name, Key="out/a picture & more.txt")["Body"].read() == b"LIGHT"
     functions.remove_permission(FunctionName=unique_name, StatementId="bucket")
     s3.put_object(Bucket=unique_name, Key="in/late.txt", Body=b"x")
-    assert invoke(functions, unique_name, {}) == "000000000000"
+    assert invoke(functions, unique_name, {}) == [
+        "000000000000",
+        f"arn:aws:sts::000000000000:assumed-role/lambda-role/{unique_name}",
+        unique_name,
+    ]
     logs = node.client("logs")
 
     def lines() -> list[str]:

@@ -22,6 +22,7 @@ from typing import Any, Protocol, cast
 import aiohttp
 
 from pilotlight.errors import AwsError, EntityTooLarge, InternalError, ServiceUnavailableException
+from pilotlight.neighbours import caller_identity
 from pilotlight.neighbours.connections import Body, Connections
 from pilotlight.neighbours.outgoing import Outgoing
 from pilotlight.neighbours.request_body import BodyTooLarge, ClientGone, Receive, RequestBody
@@ -149,6 +150,11 @@ class Forward:
         watch = tap.watch(request, _source_ip(scope)) if tap is not None else None
         body = RequestBody(receive, watch.keep_request_bytes if watch is not None else 0)
         endpoint = self._routing.endpoint(destination.service)
+        if endpoint.embedded and destination.service == "sts":
+            known = caller_identity.answer(request, await body.start() or b"")
+            if known is not None:
+                await exchange.answer(known)
+                return
         outgoing = Outgoing(request, destination.service, endpoint, self._address_path(request) if is_s3 else None)
         if watch is not None:
             await watch.before(await _whole(body, WATCHED_BODY_LIMIT_BYTES) if watch.whole_request else b"")
