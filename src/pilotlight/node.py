@@ -49,6 +49,7 @@ from pilotlight.store.interface import Change, Store
 from pilotlight.store.packages import Packages
 from pilotlight.store.sqlite import open_sqlite
 from pilotlight.triggers.s3_tap import S3Tap
+from pilotlight.wire.messages import WireRequest, WireResponse
 from pilotlight.wire.service import ServiceApi
 
 logger = logging.getLogger(__name__)
@@ -184,6 +185,7 @@ class Node:
             code_download=code_location.download,
             credentials=credentials,
             health=self._health,
+            pages={"/_pilotlight/s3-events": self._s3_events},
         )
         await front.start()
         stack.push_async_callback(front.stop)
@@ -227,6 +229,11 @@ class Node:
             "environments": self._pool.statistics(),
             "concurrentExecutions": self.concurrent_executions,
         }
+
+    async def _s3_events(self, request: WireRequest) -> WireResponse:
+        """Events that an S3 server posts itself, for writes that do not pass this node."""
+        accepted = await self._tap.ingest(request.body)
+        return WireResponse(200, {"content-type": "application/json"}, msgspec.json.encode({"accepted": accepted}))
 
     # -- what rooms are handed instead of each other -----------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import urllib.error
+import urllib.request
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -108,3 +110,43 @@ def test_code_from_s3(node: NodeProcess, unique_name: str) -> None:
     except ClientError as error:
         assert error.response["Error"]["Code"] == "InvalidParameterValueException"
         assert "S3 Error Code: NoSuchKey" in error.response["Error"]["Message"]
+
+
+def test_events_an_s3_server_posts_itself(node: NodeProcess, unique_name: str) -> None:
+    functions, s3 = node.client("lambda"), node.client("s3")
+    s3.create_bucket(Bucket=unique_name)
+    source = "def handler(e, c):\n    print('posted', e['Records'][0]['s3']['object']['key'])\n"
+    arn = create(functions, unique_name, source)["FunctionArn"]
+    functions.add_permission(
+        FunctionName=unique_name, StatementId="b", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com"
+    )
+    _notify(s3, unique_name, arn)
+
+    def post(records: object) -> tuple[int, dict[str, object]]:
+        request = urllib.request.Request(
+            f"{node.endpoint}/_pilotlight/s3-events", json.dumps(records).encode(), method="POST"
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, {}
+
+    record = {
+        "eventName": "s3:ObjectCreated:Put",
+        "s3": {"bucket": {"name": unique_name}, "object": {"key": "in/a.txt"}},
+    }
+    other = {"eventName": "s3:ObjectCreated:Put", "s3": {"bucket": {"name": unique_name}, "object": {"key": "b.txt"}}}
+    assert post({"Records": [record, other]}) == (200, {"accepted": 1})
+    assert post({"Records": [{}]})[0] == 400
+    logs = node.client("logs")
+
+    def seen() -> bool:
+        try:
+            events = logs.filter_log_events(logGroupName=f"/aws/lambda/{unique_name}")["events"]
+        except logs.exceptions.ResourceNotFoundException:
+            return False
+        return any("posted in/a.txt" in event["message"] for event in events)
+
+    eventually(seen, what="the posted event ran the function")

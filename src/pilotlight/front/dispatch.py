@@ -51,8 +51,10 @@ class Dispatch:
         forward: AsgiApp,
         code_download: CodeDownload,
         health: Callable[[], dict[str, Any]],
+        pages: Mapping[str, ServiceCallable],
     ) -> None:
         self._desk = desk
+        self._pages = pages
         self._services = services
         self._forward = forward
         self._code_download = code_download
@@ -64,7 +66,11 @@ class Dispatch:
         service = ""
         try:
             if head.raw_path == _OWN or head.raw_path.startswith(_OWN + "/"):
-                await reply.send(await self._own_page(head), receive)
+                page = self._pages.get(head.raw_path) if head.method == "POST" else None
+                if page is not None:
+                    await reply.send(await self._serve(page, "s3", head, receive), receive)
+                else:
+                    await reply.send(await self._own_page(head), receive)
                 return
             if head.method == "OPTIONS" and b"origin" in head.fields:
                 await reply.head(204, self._desk.guard.preflight_headers(head.fields))

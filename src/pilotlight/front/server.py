@@ -45,7 +45,9 @@ class Front:
         code_download: CodeDownload,
         credentials: CredentialIssuer,
         health: Callable[[], dict[str, Any]],
+        pages: Mapping[str, ServiceCallable] | None = None,
     ) -> None:
+        """`pages`: paths below `/_pilotlight/` that take a POST, signed as for S3 where signatures are asked for."""
         check_exposure(settings)
         self._settings = settings
         callers = Callers(settings, credentials, clock)
@@ -67,7 +69,7 @@ class Front:
         self._desk = Desk(
             settings=settings, clock=clock, invoker=invoker, callers=callers, verifier=verifier, config=config
         )
-        self._application = Dispatch(self._desk, services, forward, code_download, health)
+        self._application = Dispatch(self._desk, services, forward, code_download, health, pages or {})
         self._routes = InvocationRoutes()
         self._servers: list[asyncio.Server] = []
         self._port = 0
