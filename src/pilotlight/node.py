@@ -64,6 +64,8 @@ class Node:
     store: Store
     catalog: Catalog
     log_store: LogStore
+    launcher: PythonLauncher
+    pool: Pool
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings = settings
@@ -108,11 +110,11 @@ class Node:
         stack.push_async_callback(catalog.close)
 
         # What runs functions.
-        self._launcher = launcher = PythonLauncher(settings)
+        self.launcher = launcher = PythonLauncher(settings)
         await launcher.start()
         stack.push_async_callback(launcher.stop)
         self._code = code = Code(packages, launcher.interpreter_path)
-        self._pool = pool = Pool(
+        self.pool = pool = Pool(
             EnvironmentTools(
                 launcher=launcher,
                 code_directory=code.directory,
@@ -220,13 +222,13 @@ class Node:
 
     def facts(self) -> dict[str, Any]:
         """What the start banner and `doctor` tell."""
-        return {**msgspec.structs.asdict(self._launcher.describe()), "neighbours": self._neighbours.describe()}
+        return {**msgspec.structs.asdict(self.launcher.describe()), "neighbours": self._neighbours.describe()}
 
     def _health(self) -> dict[str, Any]:
         return {
             "status": "draining" if self._draining else "serving",
             "version": __version__,
-            "environments": self._pool.statistics(),
+            "environments": self.pool.statistics(),
             "concurrentExecutions": self.concurrent_executions,
         }
 
@@ -242,13 +244,13 @@ class Node:
 
     def _version_changed(self, version: FunctionVersion) -> None:
         """The catalog's news: replace environments, and get the package ready before the first call wants it."""
-        self._pool.changed(version)
+        self.pool.changed(version)
         if version.state != "Deleting":
             self._in_background(self._prepare(version))
 
     async def _prepare(self, version: FunctionVersion) -> None:
         await self._code.directory(version)
-        await self._launcher.prewarm(version.runtime)
+        await self.launcher.prewarm(version.runtime)
 
     def _trigger_event(self, function_arn: str, payload: bytes, source: str, source_arn: str) -> Change:
         _, _, _, region, account, _, name, *qualifier = function_arn.split(":")
