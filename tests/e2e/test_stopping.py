@@ -47,6 +47,17 @@ def test_functions_outlive_a_restart(tmp_path: Path, unique_name: str) -> None:
         assert invoke(client, unique_name, Qualifier="1") == "lit"
 
 
+def test_a_busy_node_stops_without_a_word_too_many(unique_name: str) -> None:
+    with node_process(state_delay_ms=0, neighbours=False) as node:
+        client = node.client("lambda")
+        names = [f"{unique_name}-{n}" for n in range(8)]
+        for name in names:
+            create(client, name, "def handler(e, c):\n    return 1\n")
+            invoke(client, name)
+        assert node.stop() == 0
+        assert node.log().rstrip().endswith("Stopping; calls in flight may finish.")
+
+
 def test_nothing_is_left_running(unique_name: str) -> None:
     with node_process(state_delay_ms=0) as node:
         client = node.client("lambda")

@@ -253,7 +253,11 @@ def serve(plan_fd: int) -> Callable[[], channels.Start]:
     preload(plan["variant"])
     fork_path.prepare()
     messages.send(zygote.node, {"ready": os.getpid()})
-    return functools.partial(fork_path.become, zygote.run().wait_for_order())
+    try:
+        born = zygote.run()
+    except (BrokenPipeError, ConnectionResetError):
+        os._exit(0)  # the node has gone while it was being told something: nobody is left to tell
+    return functools.partial(fork_path.become, born.wait_for_order())
 
 
 def preload(variant: str) -> None:
