@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,18 +11,13 @@ from botocore.exceptions import ClientError
 
 from tests.e2e.functions import create, invoke
 from tests.support import make_zip, node_process
+from tests.support.disks import small_disk
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 MB of its own, where this user may mount one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = shutil.which("mount")
-    if os.geteuid() or not mount or subprocess.run([mount, "-t", "tmpfs", "-o", "size=64m", "none", place]).returncode:
-        pytest.skip("needs root and leave to mount a tmpfs")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", 64) as place:
+        yield place
 
 
 def _fill(ballast: Path) -> None:
@@ -37,9 +30,9 @@ def _fill(ballast: Path) -> None:
                 continue
 
 
-def test_a_full_disk(small_disk: Path, unique_name: str) -> None:
-    ballast = small_disk / "ballast"
-    with node_process(small_disk / "data", state_delay_ms=0, neighbours=False) as node:
+def test_a_full_disk(disk: Path, unique_name: str) -> None:
+    ballast = disk / "ballast"
+    with node_process(disk / "data", state_delay_ms=0, neighbours=False) as node:
         client = node.client("lambda")
         create(client, unique_name, "n = 0\ndef handler(e, c):\n    global n\n    n += 1\n    return n\n")
         assert invoke(client, unique_name) == 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -18,6 +17,7 @@ import pytest
 
 from pilotlight.store.interface import Put, Remove, StoreFull
 from pilotlight.store.sqlite import SqliteStore, open_sqlite
+from tests.support.disks import small_disk
 
 # -- kill -9
 
@@ -131,27 +131,21 @@ async def test_a_size_limit_gives_an_error_and_room_is_used_again(tmp_path: Path
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 6 MB of its own, where this user may mount one."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = shutil.which("mount")
-    if os.geteuid() or not mount or subprocess.run([mount, "-t", "tmpfs", "-o", "size=6m", "none", place]).returncode:
-        pytest.skip("needs root and leave to mount a tmpfs; the size limit's test covers the rest")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", 6) as place:
+        yield place
 
 
-async def test_a_full_disk_gives_an_error_and_recovers(small_disk: Path) -> None:
-    ballast = small_disk / "ballast"
+async def test_a_full_disk_gives_an_error_and_recovers(disk: Path) -> None:
+    ballast = disk / "ballast"
     ballast.write_bytes(bytes(2_000_000))
-    store = open_sqlite(small_disk / "data")
+    store = open_sqlite(disk / "data")
     there = await _fill(store)
     assert {record.key for record in await store.scan("fill")} == there
     ballast.unlink()
     await store.transact([Put("k", "again", b"x" * 10_000)])
     await store.close()
-    store = open_sqlite(small_disk / "data")
+    store = open_sqlite(disk / "data")
     assert {record.key for record in await store.scan("fill")} == there
     assert await store.get("k", "again")
     await store.close()
