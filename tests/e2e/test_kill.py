@@ -19,7 +19,7 @@ REPORTING = (
     "import socket\n"
     "def handler(event, context):\n"
     "    with socket.create_connection(('127.0.0.1', event['port'])) as s:\n"
-    "        s.sendall(event['id'].encode())\n"
+    "        s.sendall(event['id'].encode() + b'.')\n"
     "        s.shutdown(socket.SHUT_WR)\n"
     "        s.recv(1)\n"
 )
@@ -44,8 +44,10 @@ class Collector:
             with connection:
                 connection.settimeout(2)
                 try:
-                    self.ran.append(connection.makefile("rb").read().decode())
-                    connection.sendall(b".")
+                    told = connection.makefile("rb").read().decode()
+                    if told.endswith("."):  # else its node was killed before the function could say which event it had
+                        self.ran.append(told[:-1])
+                        connection.sendall(b".")
                 except OSError:
                     continue
 
