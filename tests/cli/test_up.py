@@ -86,6 +86,7 @@ def test_port_in_use_is_a_sentence(tmp_path: Path) -> None:
         (["--auth", "sigv4"], {}, "access_keys"),
         ([], {"PILOTLIGHT_PORT": "many"}, "PILOTLIGHT_PORT"),
         ([], {"PILOTLIGHT_SANDBOX": "bubblewrap"}, "sandbox"),
+        ([], {"PILOTLIGHT_SANDBOKS": "process"}, "PILOTLIGHT_SANDBOKS"),
         (["--settings", "/nowhere/node.toml"], {}, "/nowhere/node.toml"),
     ],
 )

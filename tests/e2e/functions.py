@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import urllib.request
 from typing import Any
 
-from tests.support import make_zip
+from tests.support import NodeProcess, make_zip
 
 ROLE = "arn:aws:iam::000000000000:role/lambda-role"
 
@@ -40,6 +41,12 @@ def invoke_failing(client: Any, name: str, event: Any = None) -> dict[str, Any]:
     assert answer["StatusCode"] == 200
     assert answer["FunctionError"] == "Unhandled", body
     return body
+
+
+def health(node: NodeProcess) -> dict[str, Any]:
+    """What the node says of itself."""
+    with urllib.request.urlopen(f"{node.endpoint}/_pilotlight/health", timeout=5) as answer:
+        return json.load(answer)
 
 
 def descendants(pid: int) -> list[int]:

@@ -9,7 +9,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.functions import create, descendants, invoke, invoke_failing
+from tests.e2e.functions import create, descendants, health, invoke, invoke_failing
 from tests.support import NodeProcess, eventually, node_process
 
 COUNTING = "n = 0\ndef handler(e, c):\n    global n\n    n += 1\n    return n\n"
@@ -41,7 +41,9 @@ def test_code_that_cannot_be_loaded(
         assert error["errorType"] == error_type
         assert message in error["errorMessage"]
     tail = client.invoke(FunctionName=unique_name, LogType="Tail")["LogResult"]
-    assert f"Status: error\tError Type: {error_type}" in base64.b64decode(tail).decode()
+    log = base64.b64decode(tail).decode()
+    assert f"Status: error\tError Type: {error_type}" in log
+    assert "Max Memory Used: 0 MB" not in log
 
 
 def test_an_exception_is_the_functions_answer_and_keeps_the_environment(node: NodeProcess, unique_name: str) -> None:
@@ -107,13 +109,13 @@ def test_dying_while_idle_is_noticed(node: NodeProcess, unique_name: str) -> Non
         client,
         unique_name,
         "import os, threading\n"
-        "def handler(e, c):\n    threading.Timer(0.02, lambda: os._exit(9)).start()\n    return os.getpid()\n",
+        "def handler(e, c):\n    threading.Timer(0.02, lambda: os._exit(9)).start()\n"
+        "    return [os.getpid(), c.log_stream_name]\n",
     )
-    invoke(client, unique_name)
-    deadline = time.monotonic() + 0.3
-    while time.monotonic() < deadline:
-        pass
-    invoke(client, unique_name)
+    before = health(node)["environments"]["resetting"]
+    first = invoke(client, unique_name)
+    eventually(lambda: health(node)["environments"]["resetting"] == before + 1, what="the death is seen")
+    assert invoke(client, unique_name)[1] == first[1], "the next call starts a new process in the same environment"
 
 
 def test_a_timeout_is_exact_and_kills_only_its_environment(node: NodeProcess, unique_name: str) -> None:

@@ -6,13 +6,12 @@ import base64
 import concurrent.futures
 import json
 import re
-import threading
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.functions import create, invoke
-from tests.support import NodeProcess, make_zip
+from tests.e2e.functions import create, health, invoke
+from tests.support import NodeProcess, eventually, make_zip
 
 ECHO = "def handler(event, context):\n    return event\n"
 
@@ -63,6 +62,7 @@ def test_context_and_environment(node: NodeProcess, unique_name: str) -> None:
     assert environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "256"
     assert environ["AWS_LAMBDA_INITIALIZATION_TYPE"] == "on-demand"
     assert environ["TZ"] == ":UTC"
+    assert (environ["PWD"], environ["SHLVL"]) == ("/var/task", "0")
     assert environ["AWS_ACCESS_KEY_ID"].startswith("ASIA")
     assert environ["LAMBDA_TASK_ROOT"] == seen["cwd"]
     assert re.fullmatch(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0", environ["_X_AMZN_TRACE_ID"])
@@ -254,9 +254,7 @@ def test_a_client_that_leaves_does_not_stop_the_function(node: NodeProcess, uniq
     with socket.create_connection(("127.0.0.1", node.port)) as leaving:
         request = f"POST /2015-03-31/functions/{unique_name}/invocations HTTP/1.1\r\nHost: localhost\r\n"
         leaving.sendall(f'{request}Content-Length: 3\r\n\r\n"x"'.encode())
-        threading.Event().wait(0.05)
-    from tests.support import eventually
-
+        eventually(lambda: health(node)["concurrentExecutions"] == 1, what="the call is running")
     assert eventually(lambda: invoke(client, unique_name, "count") or None, what="the abandoned call") == ["x"]
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import threading
-import urllib.request
 from pathlib import Path
 
-from tests.e2e.functions import create, descendants, invoke
+from tests.e2e.functions import create, descendants, health, invoke
 from tests.support import eventually, node_process
 
 
@@ -25,7 +23,7 @@ def test_a_call_over_the_limit_is_cut(unique_name: str) -> None:
 
         call = threading.Thread(target=call_it)
         call.start()
-        eventually(lambda: _busy(node.endpoint), what="the call is running")
+        eventually(lambda: health(node)["concurrentExecutions"] == 1, what="the call is running")
         assert node.stop() == 0
         call.join()
         assert failed
@@ -67,11 +65,6 @@ def test_nothing_is_left_running(unique_name: str) -> None:
         assert len(group) >= 3
         node.kill()
         eventually(lambda: not [pid for pid in group if _alive(pid)], what="every process of a killed node ends")
-
-
-def _busy(endpoint: str) -> bool:
-    with urllib.request.urlopen(f"{endpoint}/_pilotlight/health", timeout=5) as answer:
-        return json.load(answer)["concurrentExecutions"] == 1
 
 
 def _alive(pid: int) -> bool:

@@ -220,12 +220,7 @@ class LogWriter:
 
     def _receive(self) -> None:
         assert self._process is not None
-        try:
-            frames = self._process.reader.receive()
-        except BlockingIOError:
-            return
-        except OSError:
-            frames = None
+        frames = self._process.reader.receive()
         if frames is None:
             process = self._let_go()
             assert process is not None

@@ -28,8 +28,14 @@ class FrameReader:
         self._want = 0
 
     def receive(self) -> list[tuple[int, int, memoryview]] | None:
-        """(number, flags, payload) of every frame that one read completes; None at the end of the stream."""
-        size = self._channel.recv_into(self._buffer)
+        """(number, flags, payload) of every frame that one read completes; None at the end of the stream, however it
+        ended."""
+        try:
+            size = self._channel.recv_into(self._buffer)
+        except BlockingIOError:
+            return []
+        except OSError:
+            return None
         if not size:
             return None
         data = bytes(self._buffer[:size])

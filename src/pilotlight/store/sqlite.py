@@ -234,12 +234,7 @@ class SqliteStore:
 
     def _receive(self) -> None:
         assert self._process is not None
-        try:
-            frames = self._process.reader.receive()
-        except BlockingIOError:
-            return
-        except OSError:
-            frames = None
+        frames = self._process.reader.receive()
         if frames is None:
             logger.error("the store process (%d) has ended; another is started when needed", self._process.pid)
             self._let_go("The store's process ended: whether this was done is not known.")

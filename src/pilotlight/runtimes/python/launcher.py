@@ -170,6 +170,8 @@ class PythonLauncher:
             "PATH": _PATH,
             "LD_LIBRARY_PATH": _LIBRARY_PATH,
             "PYTHONPATH": "/var/runtime",
+            "PWD": TASK_ROOT,
+            "SHLVL": "0",
             "AWS_ENDPOINT_URL": f"http://{endpoint}",
             **spec.environ,
             "_HANDLER": spec.handler,

@@ -43,7 +43,7 @@ class Newborn:
         try:
             _close_all_but([0, 1, 2, self.node, *self.kept()])
             with contextlib.suppress(OSError):
-                # Waking one must not push the node off its core: the same share of time, a fifth less of it spent.
+                # Waking one must not push the node off its core: the same share of time, with less switching.
                 os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
             if self.isolated:
                 confine.prepare(self.net)
