@@ -10,13 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 
-from pilotlight.catalog import lifecycle, names, policy
+from pilotlight.catalog import capacity, event_sources, lifecycle, names, policy
+from pilotlight.catalog.attached import Alias
+from pilotlight.catalog.capacity import CAPACITY_PROVIDER, CapacityProvider
+from pilotlight.catalog.code_signing import CODE_SIGNING_CONFIG, CodeSigningConfig
+from pilotlight.catalog.durable import DURABLE_EXECUTION, DurableExecution
+from pilotlight.catalog.event_sources import EVENT_SOURCE_MAPPING, EventSourceMapping
+from pilotlight.catalog.layers import LAYER, Layer
 from pilotlight.catalog.records import LATEST, Function, FunctionVersion
+from pilotlight.catalog.resources import Resources
+from pilotlight.catalog.settling import Settling
 from pilotlight.clock import Clock
 from pilotlight.errors import AccessDeniedException, ResourceNotFoundException, ServiceException
 from pilotlight.settings import Settings
@@ -31,6 +41,7 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Listener = Callable[[FunctionVersion], None]
+FunctionListener = Callable[["FunctionKey", "Function | None"], None]
 Scope = tuple[str, str]
 """Account and region: what keeps apart."""
 FunctionKey = tuple[str, str, str]
@@ -85,10 +96,33 @@ class Catalog:
         self._resolved: dict[tuple[str, str, str, str | None], FunctionVersion] = {}
         self._resolved_keys: dict[FunctionKey, list[tuple[str, str, str, str | None]]] = {}
         self._listeners: list[Listener] = []
+        self._function_listeners: list[FunctionListener] = []
         self._seen = 0
         self._refreshing = asyncio.Lock()
         self._woken = asyncio.Event()
-        self._settling: dict[tuple[str, str, str, str], asyncio.Task[None]] = {}
+        self._settling = Settling(clock)
+        of = partial(
+            Resources, commit=self._commit, settling=self._settling, delay_ms=self._delay_ms, now_ms=clock.time_ms
+        )
+        self.layers: Resources[Layer] = of(LAYER, Layer)
+        self.event_source_mappings: Resources[EventSourceMapping] = of(
+            EVENT_SOURCE_MAPPING, EventSourceMapping, settled=event_sources.settled
+        )
+        self.code_signing_configs: Resources[CodeSigningConfig] = of(CODE_SIGNING_CONFIG, CodeSigningConfig)
+        self.capacity_providers: Resources[CapacityProvider] = of(
+            CAPACITY_PROVIDER, CapacityProvider, settled=capacity.settled
+        )
+        self.durable_executions: Resources[DurableExecution] = of(DURABLE_EXECUTION, DurableExecution)
+        self._resources: dict[str, Resources[Any]] = {
+            resources.kind: resources
+            for resources in (
+                self.layers,
+                self.event_source_mappings,
+                self.code_signing_configs,
+                self.capacity_providers,
+                self.durable_executions,
+            )
+        }
         self._following: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
 
@@ -106,10 +140,10 @@ class Catalog:
 
     async def close(self) -> None:
         self._unsubscribe()
-        tasks = [*self._settling.values(), *([self._following] if self._following else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._settling.close()
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
 
     # -- the data plane -----------------------------------------------------------------------------------------
 
@@ -124,15 +158,23 @@ class Catalog:
         if version is not None:
             return version
         name = names.parse(function_ref, qualifier, account, region)
-        version = self._live.get((name.account, region, name.name, name.qualifier or LATEST))
+        alias = self._alias(name)
+        number = _routed(alias) if alias is not None else name.qualifier or LATEST
+        version = self._live.get((name.account, region, name.name, number))
         if name.account != account:
             self._admit_account(account, name)
-        elif version is not None:
+        elif version is not None and (alias is None or not alias.weights):
             self._resolved[key] = version
             self._resolved_keys.setdefault((account, region, name.name), []).append(key)
         if version is None:
             raise ResourceNotFoundException(f"Function not found: {name.arn}")
         return version
+
+    def _alias(self, name: names.FunctionName) -> Alias | None:
+        if name.qualifier is None or not names.is_alias(name.qualifier):
+            return None
+        view = self._functions.get((name.account, name.region, name.name))
+        return view.function.aliases.get(name.qualifier) if view else None
 
     def _admit_account(self, caller: str, name: names.FunctionName) -> None:
         if not policy.account_may_invoke(self.statements(name), caller):
@@ -148,6 +190,13 @@ class Catalog:
         """
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+    def subscribe_functions(self, listener: FunctionListener) -> None:
+        """Have `listener` called with every new `Function` record, and with None when it has gone; it is called at
+        once with those there are."""
+        self._function_listeners.append(listener)
+        for key, view in self._functions.items():
+            listener(key, view.function)
 
     def statements(self, name: names.FunctionName) -> tuple[policy.Statement, ...]:
         """The resource policy of a function (or of its version or alias, when qualified); () when there is none."""
@@ -173,12 +222,18 @@ class Catalog:
         return [scope[name] for name in sorted(scope)]
 
     def code_bytes(self, account: str, region: str) -> int:
-        """Sum of the unpacked packages of all versions."""
-        return self._code_bytes.get((account, region), 0)
+        """Sum of the unpacked packages of all versions of functions and layers."""
+        layers = self.layers.all(account, region)
+        in_layers = sum(version.unzipped_size for layer in layers for version in layer.versions.values())
+        return self._code_bytes.get((account, region), 0) + in_layers
 
     def blobs_in_use(self) -> set[str]:
-        """Hex SHA-256 of every package some version refers to."""
-        return {version.code_blob for view in self._functions.values() for version in view.versions.values()}
+        """Hex SHA-256 of every package that some version of a function or of a layer refers to."""
+        versions = [version for view in self._functions.values() for version in view.versions.values()]
+        used = {version.code_blob for version in versions}
+        used.update(layer.code_blob for version in versions for layer in version.layers)
+        used.update(version.code_blob for _, layer in self.layers.everywhere() for version in layer.versions.values())
+        return used
 
     async def change(self, account: str, region: str, name: str, decide: Decision[T]) -> T:
         """Run `decide` on the function as it is and write what it says, in one transaction.
@@ -192,15 +247,20 @@ class Catalog:
             change, answer = decide(view)
             if change is None:
                 return answer
-            try:
-                revision = await self._store.transact(self._changes((account, region, name), view, change))
-            except Conflict:
-                await self._refresh()
-                continue
-            except StoreError as error:
-                raise ServiceException(f"The change could not be stored: {error}") from error
-            await self._refresh(revision)
-            return answer
+            if await self._commit(self._changes((account, region, name), view, change)):
+                return answer
+
+    async def _commit(self, changes: Sequence[Change]) -> bool:
+        """Write them all or nothing, and take them in; False when something else had changed what they expect."""
+        try:
+            revision = await self._store.transact(changes)
+        except Conflict:
+            await self._refresh()
+            return False
+        except StoreError as error:
+            raise ServiceException(f"The change could not be stored: {error}") from error
+        await self._refresh(revision)
+        return True
 
     def _changes(self, key: FunctionKey, view: FunctionView | None, change: FunctionChange) -> list[Change]:
         path = "/".join(key)
@@ -224,18 +284,6 @@ class Catalog:
 
     # -- states settle by the clock -----------------------------------------------------------------------------
 
-    def _settle_later(self, key: tuple[str, str, str, str], version: FunctionVersion | None) -> None:
-        """Have `version` settled at its time, in place of whatever was to be settled under `key` (None: nothing)."""
-        task = self._settling.pop(key, None)
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()  # Harmless at any moment: what it would still write expects a revision that has passed.
-        if version is not None and version.settles_at_ms:
-            self._settling[key] = asyncio.create_task(self._settle_at(version), name=f"settle-{version.qualified_arn}")
-
-    async def _settle_at(self, version: FunctionVersion) -> None:
-        await self._clock.sleep_until(version.settles_at_ms)
-        await self._settle(version)
-
     async def _settle(self, version: FunctionVersion) -> None:
         def settle(view: FunctionView | None) -> tuple[FunctionChange | None, None]:
             now = view.versions.get(version.version) if view else None
@@ -257,6 +305,8 @@ class Catalog:
 
         keys = {key[:3] for key, version in self._live.items() if version.settles_at_ms}
         await asyncio.gather(*(self.change(*key, settle) for key in keys))
+        for resources in self._resources.values():
+            await resources.settle_left_over()
 
     # -- memory follows the feed --------------------------------------------------------------------------------
 
@@ -268,7 +318,9 @@ class Catalog:
             path = f"{view.function.account}/{view.function.region}/{view.function.name}"
             found[FUNCTION, path] = None
             found.update({(VERSION, f"{path}/{number}"): None for number in view.versions})
-        for kind in (FUNCTION, VERSION):
+        for kind, resources in self._resources.items():
+            found.update({(kind, path): None for path in resources.paths()})
+        for kind in (FUNCTION, VERSION, *self._resources):
             after = ""
             while page := await self._store.scan(kind, after=after, limit=_PAGE):
                 found.update({(kind, record.key): record for record in page})
@@ -297,7 +349,9 @@ class Catalog:
                 if not events:
                     return
                 touched = dict.fromkeys(
-                    (event.kind, event.key) for event in events if event.kind in (FUNCTION, VERSION)
+                    (event.kind, event.key)
+                    for event in events
+                    if event.kind in (FUNCTION, VERSION) or event.kind in self._resources
                 )
                 read = [(kind, key, await self._store.get(kind, key)) for kind, key in touched]
                 self._apply(read)
@@ -307,6 +361,9 @@ class Catalog:
         """Records as they now are (None: gone), all at once: nobody sees half of a transaction."""
         by_function: dict[FunctionKey, list[tuple[str, str, Record | None]]] = {}
         for kind, key, record in records:
+            if kind in self._resources:
+                self._resources[kind].apply(key, record)
+                continue
             account, region, name = key.split("/")[:3]
             by_function.setdefault((account, region, name), []).append((kind, key, record))
         for function_key, changed in by_function.items():
@@ -333,9 +390,15 @@ class Catalog:
         for number, version in new.items():
             if version != old.get(number):
                 self._learn((*key, number), version)
+        if before is None or after is None or before.function != after.function:
+            for listener in list(self._function_listeners):
+                try:
+                    listener(key, after.function if after else None)
+                except Exception:
+                    _log.exception("a listener failed on %s", "/".join(key))
 
     def _learn(self, key: tuple[str, str, str, str], version: FunctionVersion) -> None:
-        self._settle_later(key, version)
+        self._settling.later(key, version.settles_at_ms, lambda: self._settle(version))
         before = self._live.get(key)
         if before is not None and version.last_update_status == "InProgress":
             return
@@ -343,7 +406,7 @@ class Catalog:
         self._tell(version)
 
     def _forget(self, key: tuple[str, str, str, str], version: FunctionVersion) -> None:
-        self._settle_later(key, None)
+        self._settling.later(key, 0, lambda: self._settle(version))
         self._live.pop(key, None)
         self._tell(lifecycle.deleting(version))
 
@@ -353,6 +416,14 @@ class Catalog:
                 listener(version)
             except Exception:
                 _log.exception("a listener failed on %s", version.qualified_arn)
+
+
+def _routed(alias: Alias) -> str:
+    """The version of one invocation through `alias`: its further version with that version's weight."""
+    for number, weight in alias.weights.items():
+        if random.random() < weight:
+            return number
+    return alias.version
 
 
 def _view(before: FunctionView | None, changed: Iterable[tuple[str, str, Record | None]]) -> FunctionView | None:

@@ -11,23 +11,35 @@ from typing import Any
 
 import msgspec
 
+from pilotlight.catalog.attached import (
+    Alias,
+    EventInvokeConfig,
+    ProvisionedConcurrency,
+    RuntimeManagement,
+    ScalingConfig,
+    UrlConfig,
+)
 from pilotlight.catalog.names import LATEST, function_arn, partition
 
-__all__ = ["LATEST", "RUNTIME_VERSION", "Function", "FunctionVersion", "Layer"]
+__all__ = ["LATEST", "RUNTIME_VERSION", "Function", "FunctionLayer", "FunctionVersion"]
 
 #: AWS counts the builds of a runtime; here there is one
 RUNTIME_VERSION = "v1"
 
 
-class Layer(msgspec.Struct, frozen=True):
-    """One layer version in use, in the order the function names them."""
+class FunctionLayer(msgspec.Struct, frozen=True):
+    """One layer version as a function uses it: kept whole, so that deleting the layer version changes nothing here."""
 
     arn: str
+    """Of the layer version."""
     code_size: int
+    """Bytes of the package as uploaded."""
     code_blob: str
+    """Hex SHA-256 of the stored package."""
+    unzipped_size: int = 0
 
 
-class FunctionVersion(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class FunctionVersion(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     account: str
     region: str
     name: str
@@ -44,7 +56,8 @@ class FunctionVersion(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     environment: dict[str, str] = {}
     environment_given: bool = False
     """The API shows Environment once a client has given one, even an empty one, and leaves it out before."""
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[FunctionLayer, ...] = ()
+    """In the order in which they are laid over /opt."""
     code_blob: str
     """Hex SHA-256 of the stored package: its name in the blob store."""
     code_sha256: str
@@ -72,8 +85,9 @@ class FunctionVersion(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Grows with each change of code or configuration: environments of an older generation are retired."""
     published_from: str = ""
     """Of a published version: the `fingerprint` $LATEST had then, so that an unchanged one is not published again."""
-    extra: dict[str, Any] = {}
-    """Members of the API held and returned as given (an emptied VpcConfig)."""
+    held: dict[str, Any] = {}
+    """Members of FunctionConfiguration held and shown as they stand here, whose engine, where they have one, does not
+    exist yet (`catalog/held.py` says which of them keep the function from running): VpcConfig, DeadLetterConfig ..."""
 
     @property
     def function_arn(self) -> str:
@@ -116,7 +130,7 @@ class FunctionVersion(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.log_group or f"/aws/lambda/{self.name}"
 
 
-class Function(msgspec.Struct, frozen=True, kw_only=True):
+class Function(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     account: str
     region: str
     name: str
@@ -125,4 +139,18 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     policies: dict[str, tuple[dict[str, Any], ...]] = {}
     """Qualifier ("" for the unqualified function) -> the statements of its resource policy, as the API shows them."""
+    aliases: dict[str, Alias] = {}
+    urls: dict[str, UrlConfig] = {}
+    """By alias, "" for the unqualified function."""
+    event_invokes: dict[str, EventInvokeConfig] = {}
+    """By version or alias, $LATEST for the unqualified function."""
+    reserved_concurrency: int | None = None
+    provisioned: dict[str, ProvisionedConcurrency] = {}
+    """By version or alias."""
+    runtime_management: dict[str, RuntimeManagement] = {}
+    """By version."""
+    recursive_loop: str = "Terminate"
+    scaling: dict[str, ScalingConfig] = {}
+    """By version ($LATEST.PUBLISHED included)."""
+    code_signing_config_arn: str = ""
     generation: int = 0

@@ -50,7 +50,7 @@ def listed_configuration(version: FunctionVersion, arn: str) -> Configuration:
         "EphemeralStorage": {"Size": version.tmp_mib},
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
         "LoggingConfig": _logging(version),
-        **version.extra,
+        **version.held,
     }
     if version.environment_given:
         answer["Environment"] = {"Variables": version.environment}

@@ -72,7 +72,7 @@ def fields(params: Params, before: FunctionVersion | None) -> Fields:
         values["environment_given"] = True
     if "VpcConfig" in params:
         # One with subnets was refused before: this is the empty one, which AWS shows from then on.
-        values["extra"] = {**(before.extra if before else {}), "VpcConfig": _EMPTY_VPC}
+        values["held"] = {**(before.held if before else {}), "VpcConfig": _EMPTY_VPC}
     if "LoggingConfig" in params:
         values.update(_logging(params["LoggingConfig"], before))
     return values

@@ -1,4 +1,4 @@
-"""Pages of a list: at most 50 items, whatever is asked for, and an opaque marker that says where to go on.
+"""Pages of a list: at most 50 items unless a list allows more, and an opaque marker that says where to go on.
 
 The marker holds the key of the last item given, not a position, so pages neither repeat nor skip what others add or
 remove meanwhile. Source: ListFunctions and ListVersionsByFunction, MaxItems.
@@ -19,15 +19,18 @@ LARGEST_PAGE = 50
 
 T = TypeVar("T")
 Key = tuple[str, int]
-"""Name, and version number (0 for $LATEST): what lists are ordered by."""
+"""What a list is ordered by: a name, and a number within it (a version; negative for newest first)."""
 
 
 def page(
-    items: Iterable[T], key: Callable[[T], Key], marker: str | None, max_items: int | None
+    items: Iterable[T], key: Callable[[T], Key], marker: str | None, max_items: int | None, largest: int = LARGEST_PAGE
 ) -> tuple[list[T], str | None]:
-    """The items after `marker`, and the marker of the page after them; `items` are in the order of their keys."""
+    """The items after `marker`, and the marker of the page after them; `items` are in the order of their keys.
+
+    `largest` is the most a page of this list ever holds, and what it holds unless `max_items` asks for fewer.
+    """
     after = _read(marker) if marker else None
-    size = min(max_items or LARGEST_PAGE, LARGEST_PAGE)
+    size = min(max_items or largest, largest)
     rest = [item for item in items if after is None or key(item) > after]
     return rest[:size], _write(key(rest[size - 1])) if len(rest) > size else None
 

@@ -22,7 +22,7 @@ from pilotlight.errors import (
 )
 from pilotlight.operations.authorization import function_named
 from pilotlight.operations.context import OperationsContext
-from pilotlight.operations.versions import check_revision
+from pilotlight.operations.revisions import check_revision
 from pilotlight.wire.messages import Call
 
 MAX_POLICY_BYTES = 20_480
@@ -45,7 +45,7 @@ async def add_permission(context: OperationsContext, call: Call) -> dict[str, An
         if view is None:
             raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
         version = _attached_to(name, view)
-        check_revision(version, params.get("RevisionId"), "GetPolicy")
+        check_revision(version.revision_id, params.get("RevisionId"), "GetPolicy")
         statements = view.function.policies.get(name.qualifier or "", ())
         if any(statement["Sid"] == sid for statement in statements):
             raise ResourceConflictException(
@@ -79,7 +79,7 @@ async def remove_permission(context: OperationsContext, call: Call) -> None:
         left = tuple(statement for statement in statements if statement["Sid"] != sid)
         if len(left) == len(statements):
             raise ResourceNotFoundException(f"Statement {sid} is not found in resource policy.")
-        check_revision(version, params.get("RevisionId"), "GetPolicy")
+        check_revision(version.revision_id, params.get("RevisionId"), "GetPolicy")
         return _with_policy(view, name, version, left), None
 
     await context.catalog.change(name.account, name.region, name.name, remove)

@@ -11,7 +11,6 @@ from pilotlight.catalog.catalog import FunctionChange, FunctionView
 from pilotlight.catalog.records import LATEST, Function, FunctionVersion
 from pilotlight.errors import (
     InvalidParameterValueException,
-    PreconditionFailedException,
     ResourceConflictException,
     ResourceNotFoundException,
 )
@@ -20,6 +19,7 @@ from pilotlight.operations.authorization import function_named
 from pilotlight.operations.configuration import Configuration, configuration, listed_configuration
 from pilotlight.operations.context import OperationsContext
 from pilotlight.operations.paging import Key, page
+from pilotlight.operations.revisions import check_revision
 from pilotlight.wire.messages import Call
 
 FUNCTIONS_ONLY = (
@@ -71,7 +71,7 @@ def changeable_latest(name: names.FunctionName, view: FunctionView | None, revis
     if view is None:
         raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
     latest = view.latest
-    check_revision(latest, revision_id, "GetFunction/GetAlias")
+    check_revision(latest.revision_id, revision_id, "GetFunction/GetAlias")
     phase = lifecycle.phase(latest)
     if phase is lifecycle.Phase.UPDATING:
         raise ResourceConflictException(
@@ -84,15 +84,6 @@ def changeable_latest(name: names.FunctionName, view: FunctionView | None, revis
             f"The function is currently in the following state: {latest.state}"
         )
     return latest
-
-
-def check_revision(version: FunctionVersion, revision_id: str | None, read_with: str) -> None:
-    """Optimistic locking: `revision_id` is what the client read last; `read_with` names what it should read it with."""
-    if revision_id and revision_id != version.revision_id:
-        raise PreconditionFailedException(
-            "The Revision Id provided does not match the latest Revision Id. "
-            f"Call the {read_with} API to retrieve the latest Revision Id"
-        )
 
 
 def unchanged_since(view: FunctionView, latest: FunctionVersion) -> FunctionVersion | None:
