@@ -39,6 +39,10 @@ format: $(VENV)/.dev ## Format the code and mend what the linter can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+.PHONY: docs
+docs: $(VENV)/.dev ## Write the pages that are made from the code (docs/api-coverage.md)
+	@$(BIN)/python -m tests.docs.api_coverage
+
 .PHONY: bench
 bench: $(VENV)/.runtime ## Measure the budgets against the limit probe, in one run (BENCH_ARGS="--functions 10000")
 	@$(BIN)/python -m bench.run $(BENCH_ARGS)

@@ -16,7 +16,8 @@ import zipfile
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
+from urllib.parse import quote
 
 from bench import load
 from pilotlight.cli.node_process import NodeProcess
@@ -185,19 +186,44 @@ def start_seconds(data_dir: Path | None, count: int) -> Quantiles:
     return Quantiles.of(values)
 
 
-def register(port: int, count: int) -> float:
-    """Create `count` functions on eight connections; the seconds it took."""
+def register(port: int, count: int, versions: int) -> float:
+    """Create `count` functions with so many published versions each, on eight connections; the seconds it took.
+
+    The node's states must settle at once (`state_delay_ms` 0).
+    """
 
     def create(worker: int) -> None:
         with Api(port) as api:
             for number in range(worker, count, 8):
-                api.create(f"registered-{number}", HELLO)
+                name = f"registered-{number}"
+                path = f"/2015-03-31/functions/{name}"
+                api.create(name, HELLO)
+                for version in range(versions):
+                    api.call("PUT", f"{path}/configuration", {"Description": f"version {version + 1}"})
+                    api.call("POST", f"{path}/versions", {})
 
     started = time.perf_counter()
     with ThreadPoolExecutor(8) as workers:
         for _ in workers.map(create, range(8)):
             pass
     return time.perf_counter() - started
+
+
+def page_times(port: int, query: str) -> tuple[Quantiles, int]:
+    """ListFunctions from its first page to its last: what a page took, and how many items all of them held."""
+    values: list[float] = []
+    items = 0
+    marker = ""
+    with Api(port) as api:
+        while True:
+            path = f"/2015-03-31/functions?MaxItems=50{query}{marker and '&Marker=' + quote(marker)}"
+            started = time.perf_counter()
+            answer = api.call("GET", path)
+            values.append((time.perf_counter() - started) * 1000)
+            items += len(cast("list[object]", answer["Functions"]))
+            marker = str(answer.get("NextMarker") or "")
+            if not marker:
+                return Quantiles.of(values), items
 
 
 class IdleMemory(NamedTuple):

@@ -15,6 +15,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -142,16 +143,20 @@ class Bench:
 
     def _many_functions(self, count: int) -> None:
         """A node with many functions: does it start in time, and is a warm call as fast as on one with a few?"""
-        seconds, rounds = self.options.seconds, self.options.rounds
+        seconds, rounds, versions = self.options.seconds, self.options.rounds, self.options.versions
         with tempfile.TemporaryDirectory(prefix="pilotlight-bench-", ignore_cleanup_errors=True) as directory:
-            node = NodeProcess(Path(directory) / "data", dies_with_us=True, concurrency=100_000)
+            node = NodeProcess(Path(directory) / "data", dies_with_us=True, concurrency=100_000, state_delay_ms=0)
             node.start()
             try:
-                took = self._measure(f"registering {count} functions", lambda: measures.register(node.port, count))
+                took = self._measure(
+                    f"registering {count} functions of {versions} versions",
+                    lambda: measures.register(node.port, count, versions),
+                )
+                if took is None:
+                    return
+                self._listing(node.port, count, count * (versions + 1))
             finally:
                 node.stop()
-            if took is None:
-                return
             started = self._measure(
                 f"node start, {count} functions", lambda: measures.start_seconds(Path(directory) / "data", 3)
             )
@@ -186,6 +191,26 @@ class Bench:
                     pair.ratio <= 1.1,
                     pair,
                 )
+
+    def _listing(self, port: int, functions: int, all_versions: int) -> None:
+        """ListFunctions page by page to its end, with and without the published versions."""
+        for query, expected in (("", functions), ("&FunctionVersion=ALL", all_versions)):
+            what = f"a page of ListFunctions{query and ', FunctionVersion ALL'}, of {expected:,}"
+            listed = self._measure(what, partial(measures.page_times, port, query))
+            if listed is None:
+                continue
+            pages, items = listed
+            if items != expected:
+                self.rows.append(Row(what, f"not measured: {items} were listed", "", None))
+                continue
+            self._row(
+                f"list_functions{query and '_all'}",
+                what,
+                f"p50 {pages.p50_ms:.1f} ms, p99 {pages.p99_ms:.1f} ms",
+                "under 30 ms",
+                pages.p99_ms < 30,
+                pages,
+            )
 
     def _measure(self, what: str, take: Callable[[], T]) -> T | None:
         """Take one measurement; a failure becomes a row of the table, and the others go on."""
@@ -242,6 +267,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of probe and node in turn (3)")
     parser.add_argument("--cold", type=int, default=100, help="new functions invoked for each cold start figure (100)")
     parser.add_argument("--functions", type=int, default=0, help="also measure with that many functions registered")
+    parser.add_argument("--versions", type=int, default=3, help="published versions of each of those (3)")
     parser.add_argument("--out", type=Path, help="JSON file (bench-results-<date>.json)")
     options = parser.parse_args()
     now = datetime.datetime.now(datetime.UTC)

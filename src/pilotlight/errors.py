@@ -81,13 +81,65 @@ class CodeStorageExceededException(AwsError):
     status = 400
 
 
+class ResourceInUseException(AwsError):
+    """An event source mapping that is between two states."""
+
+    code = "ResourceInUseException"
+    status = 400
+
+
 class PolicyLengthExceededException(AwsError):
     code = "PolicyLengthExceededException"
     status = 400
 
 
+class AliasLimitExceededException(AwsError):
+    code = "AliasLimitExceededException"
+    status = 400
+
+
+class PublicPolicyException(AwsError):
+    code = "PublicPolicyException"
+    status = 400
+
+
+class CodeSigningConfigNotFoundException(AwsError):
+    code = "CodeSigningConfigNotFoundException"
+    status = 404
+
+
+class CodeVerificationFailedException(AwsError):
+    code = "CodeVerificationFailedException"
+    status = 400
+
+
+class FunctionVersionsPerCapacityProviderLimitExceededException(AwsError):
+    code = "FunctionVersionsPerCapacityProviderLimitExceededException"
+    status = 400
+
+
+class CapacityProviderLimitExceededException(AwsError):
+    code = "CapacityProviderLimitExceededException"
+    status = 400
+
+
+class DurableExecutionAlreadyStartedException(AwsError):
+    code = "DurableExecutionAlreadyStartedException"
+    status = 409
+
+
+class CallbackTimeoutException(AwsError):
+    code = "CallbackTimeoutException"
+    status = 400
+
+
+class ProvisionedConcurrencyConfigNotFoundException(AwsError):
+    code = "ProvisionedConcurrencyConfigNotFoundException"
+    status = 404
+
+
 class NotImplementedException(AwsError):
-    """An operation of the model that does not exist here yet; the message names it."""
+    """An operation of the model, or what a function needs to run, that does not exist here yet; the message names it."""
 
     code = "NotImplementedException"
     status = 501

@@ -24,16 +24,19 @@ import msgspec
 from pilotlight import __version__
 from pilotlight.catalog.catalog import Catalog
 from pilotlight.catalog.credentials import CredentialIssuer, Identity
+from pilotlight.catalog.held import not_runnable
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import Clock
 from pilotlight.environments.code import Code
 from pilotlight.environments.environment import EnvironmentTools
 from pilotlight.environments.pool import Pool
+from pilotlight.environments.provisioning import Provisioning
 from pilotlight.front.guard import check_exposure
 from pilotlight.front.server import Front
 from pilotlight.invoke.async_event import AsyncEvent, enqueue
 from pilotlight.invoke.dispatcher import Dispatcher
 from pilotlight.invoke.invoker import Invoker, new_trace_header
+from pilotlight.neighbours.event_sources import NeighbourEventSources
 from pilotlight.neighbours.neighbours import Neighbours
 from pilotlight.observe.api import logs_handlers
 from pilotlight.observe.counters import Counters
@@ -42,13 +45,16 @@ from pilotlight.operations.api import lambda_handlers
 from pilotlight.operations.code_location import CodeLocation
 from pilotlight.operations.collection import collect_unused
 from pilotlight.operations.context import OperationsContext
+from pilotlight.operations.event_source_mappings import warn_of_unpolled
 from pilotlight.runtimes.python.launcher import PythonLauncher
 from pilotlight.settings import Settings
 from pilotlight.store.blobs import Blobs
 from pilotlight.store.interface import Change, Store
 from pilotlight.store.packages import Packages
 from pilotlight.store.sqlite import open_sqlite
+from pilotlight.triggers.deliverer import Deliverer
 from pilotlight.triggers.s3_tap import S3Tap
+from pilotlight.triggers.targets import Targets
 from pilotlight.wire.messages import WireRequest, WireResponse
 from pilotlight.wire.service import ServiceApi
 
@@ -117,7 +123,7 @@ class Node:
         self.pool = pool = Pool(
             EnvironmentTools(
                 launcher=launcher,
-                code_directory=code.directory,
+                directories=code.directories,
                 runtime_notice=lambda version: launcher.notice(version.runtime),
                 log_store=log_store,
                 credentials=credentials,
@@ -135,27 +141,34 @@ class Node:
         self._invoker = invoker = Invoker(
             resolver=catalog, pool=pool, store=store, clock=clock, counters=counters, concurrency=settings.concurrency
         )
+        catalog.subscribe_functions(invoker.admission.follow)
+        provisioning = Provisioning(catalog, pool)
+        provisioning.start()
 
         # What stands next door, and what it sends.
         self._neighbours = neighbours = Neighbours(settings)
         stack.push_async_callback(neighbours.stop)
+        targets = Targets(neighbours.request)
         self._tap = tap = S3Tap(
             settings=settings,
             store=store,
             clock=clock,
             request=neighbours.request,
+            targets=targets,
             resolve=catalog.resolve,
             may_invoke=catalog.may_invoke,
             enqueue_event=self._trigger_event,
             is_embedded=neighbours.is_embedded,
         )
         await tap.start()
-        stack.push_async_callback(tap.stop)
+        deliverer = Deliverer(store, clock, targets)
+        deliverer.start()
+        stack.push_async_callback(deliverer.stop)
         neighbours.use_tap(tap)
         self._dispatcher = dispatcher = Dispatcher(
             store=store,
             invoker=invoker,
-            resolver=catalog,
+            catalog=catalog,
             clock=clock,
             limit=settings.async_concurrency,
             permitted=tap.still_permitted,
@@ -174,7 +187,11 @@ class Node:
             runtimes=launcher,
             code_from_s3=neighbours.code_from_s3,
             code_location=code_location,
+            event_sources=NeighbourEventSources(neighbours),
+            provisioned=provisioning,
+            invoker=invoker,
         )
+        warn_of_unpolled(operations)
         self._front = front = Front(
             settings=settings,
             clock=clock,
@@ -245,11 +262,11 @@ class Node:
     def _version_changed(self, version: FunctionVersion) -> None:
         """The catalog's news: replace environments, and get the package ready before the first call wants it."""
         self.pool.changed(version)
-        if version.state != "Deleting":
+        if version.state != "Deleting" and not not_runnable(version):
             self._in_background(self._prepare(version))
 
     async def _prepare(self, version: FunctionVersion) -> None:
-        await self._code.directory(version)
+        await self._code.directories(version)
         await self.launcher.prewarm(version.runtime)
 
     def _trigger_event(self, function_arn: str, payload: bytes, source: str, source_arn: str) -> Change:

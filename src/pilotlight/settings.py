@@ -43,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cache_dir: str = ""
     #: account-wide concurrent executions
     concurrency: int = 1000
+    #: how much of it no function may reserve (AWS: 100)
+    min_unreserved_concurrency: int = 100
     #: events of asynchronous invocations that run at once on this node
     async_concurrency: int = 32
     #: how long an idle environment is kept
@@ -60,6 +62,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     code_storage_bytes: int = 322_122_547_200
     max_unzipped_bytes: int = 262_144_000
     max_zipped_bytes: int = 52_428_800
+    #: a function's environment variables, as compact JSON (AWS: 4 KB)
+    max_environment_bytes: int = 4096
+    #: published function versions on one capacity provider (AWS: 100)
+    max_versions_per_capacity_provider: int = 100
+    #: accept runtimes that AWS has closed for creation or for updates
+    allow_closed_runtimes: bool = False
+    #: aliases of one function (AWS has such a limit and publishes no number)
+    max_aliases: int = 10_000
+    #: operations one durable execution may have
+    durable_max_operations: int = 3000
+    #: payloads and errors one durable execution may write (AWS: 100 MB)
+    durable_max_bytes: int = 104_857_600
+    #: filters of one event source mapping (AWS raises it to 10 on request)
+    max_event_filters: int = 5
+    #: refuse resource policies that open a function to everybody, with PublicPolicyException
+    block_public_policies: bool = False
+    #: capacity providers of an account in a region (a quota of AWS's that can be raised)
+    max_capacity_providers: int = 1000
     #: AWS service (its signing name: s3, sqs, dynamodb ...) -> endpoint URL to use instead of the embedded one; with
     #: credentials in it (http://ACCESS_KEY:SECRET@host:9000) requests are signed with those instead of the client's
     endpoints: dict[str, str] = {}

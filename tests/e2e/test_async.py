@@ -98,6 +98,90 @@ async def test_a_throttled_event_waits_and_runs(unique_name: str) -> None:
         await _has_run(node, note, request_id, 1)
 
 
+async def _send_to(node: RunningNode, name: str, qualifier: str) -> str:
+    client = node.client("lambda")
+    answer = await node.call(client.invoke, FunctionName=name, Qualifier=qualifier, InvocationType="Event")
+    return answer["ResponseMetadata"]["RequestId"]
+
+
+async def _configure(node: RunningNode, name: str, **members: int | str) -> None:
+    await node.call(node.client("lambda").put_function_event_invoke_config, FunctionName=name, **members)
+
+
+async def test_retries_are_those_of_the_qualifier(unique_name: str) -> None:
+    clock = ManualClock()
+    async with running_node(clock=clock, state_delay_ms=0) as node:
+        client = node.client("lambda")
+        await node.call(create, client, unique_name, FAILING, Publish=True)
+        await node.call(client.create_alias, FunctionName=unique_name, Name="live", FunctionVersion="1")
+        await _configure(node, unique_name, MaximumRetryAttempts=0)
+        await _configure(node, unique_name, Qualifier="live", MaximumRetryAttempts=1)
+        sent = {
+            await _send(node, unique_name): 1,
+            await _send_to(node, unique_name, "live"): 2,
+            await _send_to(node, unique_name, "1"): 3,
+        }
+        for minutes in (0, 1, 2):
+            clock.advance(minutes * 60_000)
+            for request_id, times in sent.items():
+                await _has_run(node, unique_name, request_id, min(times, minutes + 1))
+        assert await node.node.store.queue_depth(f"async/000000000000/us-east-1/{unique_name}") == 0
+
+
+async def test_an_event_is_not_retried_beyond_its_age(unique_name: str) -> None:
+    clock = ManualClock()
+    async with running_node(clock=clock, state_delay_ms=0) as node:
+        await node.call(create, node.client("lambda"), unique_name, FAILING)
+        await _configure(node, unique_name, MaximumEventAgeInSeconds=179)
+        request_id = await _send(node, unique_name)
+        await _has_run(node, unique_name, request_id, 1)
+        clock.advance(60_000)
+        await _has_run(node, unique_name, request_id, 2)
+        assert await node.node.store.queue_depth(f"async/000000000000/us-east-1/{unique_name}") == 0
+
+
+async def test_a_throttled_event_is_given_up_at_its_age(unique_name: str) -> None:
+    clock = ManualClock()
+    queue = f"async/000000000000/us-east-1/{unique_name}"
+    async with running_node(clock=clock, state_delay_ms=0, concurrency=1, min_unreserved_concurrency=0) as node:
+        client = node.client("lambda")
+        await node.call(create, client, unique_name + "-other", FAILING)
+        await node.call(create, client, unique_name, FAILING)
+        await node.call(
+            client.put_function_concurrency, FunctionName=unique_name + "-other", ReservedConcurrentExecutions=1
+        )
+        await _configure(node, unique_name, MaximumEventAgeInSeconds=60)
+        request_id = await _send(node, unique_name)
+
+        async def waits_until(due_ms: int) -> bool:
+            return node.node.in_flight_events == 0 and await node.node.store.next_due(queue) == due_ms
+
+        accepted_ms = clock.time_ms()
+        for waited_s in (1, 3, 7, 15, 31, 60):
+            await eventually_async(lambda due_ms=accepted_ms + waited_s * 1000: waits_until(due_ms))
+            clock.advance(accepted_ms + waited_s * 1000 - clock.time_ms())
+
+        async def given_up() -> bool:
+            return await node.node.store.queue_depth(queue) == 0
+
+        await eventually_async(given_up)
+        assert await _runs(node, unique_name, request_id) == 0
+
+
+async def test_no_concurrency_ends_an_event_at_once(unique_name: str) -> None:
+    async with running_node(clock=ManualClock(), state_delay_ms=0) as node:
+        client = node.client("lambda")
+        await node.call(create, client, unique_name, FAILING)
+        await node.call(client.put_function_concurrency, FunctionName=unique_name, ReservedConcurrentExecutions=0)
+        request_id = await _send(node, unique_name)
+
+        async def ended() -> bool:
+            return await node.node.store.queue_depth(f"async/000000000000/us-east-1/{unique_name}") == 0
+
+        await eventually_async(ended)
+        assert await _runs(node, unique_name, request_id) == 0
+
+
 async def test_events_for_every_form_of_a_name_run(unique_name: str) -> None:
     async with running_node(state_delay_ms=0) as node:
         await node.call(create, node.client("lambda"), unique_name, "def handler(e, c):\n    return 1\n", Publish=True)

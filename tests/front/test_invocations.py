@@ -13,8 +13,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from pilotlight.errors import TooManyRequestsException
-from pilotlight.front.invocations import EVENT_LIMIT, SYNC_LIMIT, InvocationRoutes
-from pilotlight.invoke.messages import InvokeReply
+from pilotlight.front.invocations import InvocationRoutes
+from pilotlight.invoke.messages import Extras, InvokeReply
+from pilotlight.invoke.payload import EVENT_LIMIT, SYNC_LIMIT
 from tests.front.parts import RunningFront, invoke, request
 from tests.support import eventually_async
 
@@ -87,6 +88,30 @@ async def test_the_legacy_api_is_an_event(front: RunningFront, path: str) -> Non
     assert front.invoker.requests[0].invocation_type == "Event"
 
 
+@pytest.mark.parametrize("size", [262_144, 262_145])
+async def test_the_legacy_api_takes_256_kb(front: RunningFront, size: int) -> None:
+    answer = await front.ask(
+        request("POST", "/2014-11-13/functions/f/invoke-async", body=b'"%b"' % (b"x" * (size - 2)))
+    )
+    if size == 262_144:
+        assert answer.status == 202
+    else:
+        assert answer.status == 413
+        message = "262145 byte payload is too large for the Event invocation type (limit 262144 bytes)"
+        assert answer.json["message"] == message
+        assert front.invoker.requests == []
+
+
+async def test_tenant_and_durable_execution_name(front: RunningFront) -> None:
+    await front.ask(invoke())
+    await front.ask(invoke(X_Amz_Tenant_Id="blue 1", X_Amz_Durable_Execution_Name="order-7"))
+    await front.ask(invoke(X_Amz_Tenant_Id="blue"))
+    plain, both, tenant = (got.extras for got in front.invoker.requests)
+    assert plain is None
+    assert both == Extras("blue 1", "order-7")
+    assert tenant == Extras("blue", None)
+
+
 async def test_trace_header_and_escaped_name(front: RunningFront) -> None:
     trace = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1"
     await front.ask(invoke("my%3Aprod", query="?Qualifier=%24LATEST", X_Amzn_Trace_Id=trace))
@@ -111,6 +136,18 @@ async def test_an_unsigned_call_takes_account_and_region_from_settings_and_host(
             "Later",
             "Value 'Later' at 'invocationType' failed to satisfy constraint: Member must satisfy enum value set: "
             "[Event, RequestResponse, DryRun]",
+        ),
+        (
+            "X_Amz_Tenant_Id",
+            "{}",
+            "Value '{}' at 'tenantId' failed to satisfy constraint: Member must satisfy regular expression pattern: "
+            r"[a-zA-Z0-9\._:\/=+\-@ ]+",
+        ),
+        (
+            "X_Amz_Durable_Execution_Name",
+            "a b",
+            "Value 'a b' at 'durableExecutionName' failed to satisfy constraint: Member must satisfy regular "
+            "expression pattern: [a-zA-Z0-9-_]+",
         ),
         (
             "X_Amz_Log_Type",

@@ -32,7 +32,9 @@ from pilotlight.neighbours.neighbours import Neighbours
 from pilotlight.settings import Settings
 from pilotlight.store.interface import Change, Done, Enqueue
 from pilotlight.store.sqlite import SqliteStore, open_sqlite
+from pilotlight.triggers.deliverer import Deliverer
 from pilotlight.triggers.s3_tap import S3Tap
+from pilotlight.triggers.targets import Targets
 from tests.support import aws_client, eventually
 
 T = TypeVar("T")
@@ -77,8 +79,10 @@ class Functions:
         self.versions[(ACCOUNT, region, name, qualifier)] = version
         return version.function_arn + (f":{qualifier}" if qualifier else "")
 
-    def allow(self, name: str, bucket: str, account: str = ACCOUNT) -> None:
-        self.permissions.add((name, "s3.amazonaws.com", f"arn:aws:s3:::{bucket}", account))
+    def allow(self, name: str, bucket: str, account: str = ACCOUNT, *, qualifier: str | None = None) -> None:
+        """In the policy of the function, or of the version or alias that is named."""
+        named = f"{name}:{qualifier}" if qualifier else name
+        self.permissions.add((named, "s3.amazonaws.com", f"arn:aws:s3:::{bucket}", account))
 
     def resolve(self, account: str, region: str, function_ref: str, qualifier: str | None) -> FunctionVersion:
         try:
@@ -86,8 +90,11 @@ class Functions:
         except KeyError:
             raise ResourceNotFoundException(f"Function not found: {function_ref}") from None
 
-    def may_invoke(self, version: FunctionVersion, principal: str, source_arn: str, source_account: str) -> bool:
-        return (version.name, principal, source_arn, source_account) in self.permissions
+    def may_invoke(
+        self, version: FunctionVersion, qualifier: str | None, principal: str, source_arn: str, source_account: str
+    ) -> bool:
+        named = f"{version.name}:{qualifier}" if qualifier else version.name
+        return (named, principal, source_arn, source_account) in self.permissions
 
 
 class Front:
@@ -196,7 +203,9 @@ class Front:
             stack.push_async_callback(self.neighbours.stop)
             self.tap = self._new_tap()
             await self.tap.start()
-            stack.push_async_callback(self._stop_tap)
+            deliverer = Deliverer(self.store, SystemClock(), Targets(self.neighbours.request))
+            deliverer.start()
+            stack.push_async_callback(deliverer.stop)
             self.neighbours.use_tap(self.tap)
             await stack.enter_async_context(self._listening())
             self._ready.set()
@@ -208,6 +217,7 @@ class Front:
             store=self.store,
             clock=SystemClock(),
             request=self.neighbours.request,
+            targets=Targets(self.neighbours.request),
             resolve=self.functions.resolve,
             may_invoke=self.functions.may_invoke,
             enqueue_event=self._enqueue_event,
@@ -216,13 +226,9 @@ class Front:
 
     async def restart_tap(self) -> None:
         """As a node's restart would: what the tap knows comes from the store again."""
-        await self.tap.stop()
         self.tap = self._new_tap()
         await self.tap.start()
         self.neighbours.use_tap(self.tap)
-
-    async def _stop_tap(self) -> None:
-        await self.tap.stop()
 
     @contextlib.asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:

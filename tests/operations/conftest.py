@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.config import Config
 
 from pilotlight.clock import ManualClock
 from tests.operations.plane import Plane
@@ -35,6 +36,12 @@ def held_plane(tmp_path: Path) -> Iterator[Plane]:
 @pytest.fixture(scope="session")
 def client(plane: Plane) -> Any:
     return plane.client()
+
+
+@pytest.fixture(scope="session")
+def lenient(plane: Plane) -> Any:
+    """A client that sends what it is told, as those of other languages do."""
+    return plane.client(config=Config(parameter_validation=False))
 
 
 @pytest.fixture

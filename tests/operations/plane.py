@@ -19,7 +19,9 @@ from aiohttp import web
 
 from pilotlight.catalog.catalog import Catalog
 from pilotlight.clock import Clock, ManualClock, SystemClock
+from pilotlight.environments.provisioned import Allocation
 from pilotlight.errors import InvalidParameterValueException
+from pilotlight.invoke.messages import InvokeReply, InvokeRequest
 from pilotlight.operations.api import lambda_handlers
 from pilotlight.operations.code_location import PREFIX, CodeLocation
 from pilotlight.operations.context import OperationsContext
@@ -35,6 +37,11 @@ T = TypeVar("T")
 
 NO_SUCH_KEY = (
     "Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: The specified key does not exist."
+)
+
+NO_SUCH_QUEUE = (
+    "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. "
+    "SQS Error Message: The specified queue does not exist."
 )
 
 _SCOPE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/")
@@ -62,6 +69,40 @@ class Buckets:
             yield data[start : start + 1000]
 
 
+class Allocations:
+    """Provisioned concurrency without environments: none is initialised until a test says how many are."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, str, str, str], Allocation] = {}
+
+    def allocation(self, account: str, region: str, name: str, qualifier: str) -> Allocation:
+        return self.known.get((account, region, name, qualifier), Allocation(0, "IN_PROGRESS"))
+
+
+class EchoInvoker:
+    """Every function answers with its event."""
+
+    async def invoke(self, request: InvokeRequest) -> InvokeReply:
+        return InvokeReply(payload=request.payload)
+
+
+class Sources:
+    """SQS, Kinesis and DynamoDB as the operations see them. `queues` is ARN -> attributes; None: SQS is off. `streams`
+    are ARNs; None: they are not asked."""
+
+    def __init__(self) -> None:
+        self.queues: dict[str, dict[str, str]] | None = None
+        self.streams: set[str] | None = None
+
+    async def queue_attributes(self, arn: str) -> dict[str, str] | None:
+        if self.queues is not None and arn not in self.queues:
+            raise InvalidParameterValueException(NO_SUCH_QUEUE)
+        return self.queues[arn] if self.queues is not None else None
+
+    async def has_stream(self, arn: str) -> bool:
+        return self.streams is None or arn in self.streams
+
+
 class Plane:
     """Started by `with`; `restart` closes everything and opens it again on the same directory."""
 
@@ -70,6 +111,8 @@ class Plane:
         self.clock = clock or SystemClock()
         self.settings = Settings(data_dir=str(data_dir), **{"state_delay_ms": 0, **settings})
         self.buckets = Buckets()
+        self.sources = Sources()
+        self.provisioned = Allocations()
         self.port = 0
         self.catalog: Catalog
         self._loop = uvloop.new_event_loop()
@@ -129,10 +172,13 @@ class Plane:
             runtimes=Runtimes(),
             code_from_s3=self.buckets.read,
             code_location=self._location,
+            event_sources=self.sources,
+            provisioned=self.provisioned,
+            invoker=EchoInvoker(),
         )
         self._api = ServiceApi("lambda", lambda_handlers(self.context))
         app = web.Application(client_max_size=200_000_000)
-        app.router.add_route("*", "/{path:.*}", self._serve)
+        app.router.add_route("*", "/{path:(?s:.*)}", self._serve)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)

@@ -160,6 +160,7 @@ async def test_another_account_needs_a_policy(catalog: Catalog, clock: ManualClo
         "Effect": "Allow",
         "Action": "lambda:InvokeFunction",
         "Principal": {"AWS": "arn:aws:iam::999999999999:root"},
+        "Resource": ARN,
     }
 
     def open_it(view: FunctionView | None) -> tuple[FunctionChange, None]:
@@ -362,15 +363,20 @@ class DeafStore:
 
 
 async def test_a_version_has_a_policy_of_its_own(catalog: Catalog, clock: ManualClock) -> None:
-    allowed = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Principal": {"Service": "s3.amazonaws.com"}}
+    allowed = {
+        "Effect": "Allow",
+        "Action": "lambda:InvokeFunction",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Resource": f"{ARN}:1",
+    }
     latest = new_version(clock)
     first = msgspec.structs.replace(latest, version="1", settles_at_ms=0)
     record = Function(account=ACCOUNT, region=REGION, name="thumb", policies={"1": (allowed,)})
     await catalog.change(ACCOUNT, REGION, "thumb", lambda view: (FunctionChange(record, (latest, first)), None))
     bucket = "arn:aws:s3:::photos"
-    assert catalog.may_invoke(first, "s3.amazonaws.com", bucket, ACCOUNT)
-    assert not catalog.may_invoke(first, "sns.amazonaws.com", bucket, ACCOUNT)
-    assert not catalog.may_invoke(latest, "s3.amazonaws.com", bucket, ACCOUNT)
+    assert catalog.may_invoke(first, "1", "s3.amazonaws.com", bucket, ACCOUNT)
+    assert not catalog.may_invoke(first, "1", "sns.amazonaws.com", bucket, ACCOUNT)
+    assert not catalog.may_invoke(latest, None, "s3.amazonaws.com", bucket, ACCOUNT)
 
 
 async def test_no_delay_means_settled_when_stored(store: Store, clock: ManualClock) -> None:

@@ -1,16 +1,20 @@
-"""What AWS refuses in a function's configuration, in AWS's words; and what this version cannot do yet, in ours."""
+"""What AWS refuses in a function's configuration, in AWS's words, at creation and at updates alike."""
 
 from __future__ import annotations
 
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from pilotlight.operations import unsupported
-from pilotlight.operations.function_rules import RESERVED_KEYS
-from tests.operations.conftest import CODE, Create, function_params
+from pilotlight.clock import ManualClock
+from pilotlight.operations.members.environment import RESERVED_KEYS
+from pilotlight.operations.runtime_lifecycle import CLOSINGS
+from tests.operations.conftest import OTHER_CODE, Create, function_params
 from tests.operations.errors import refused
 from tests.operations.plane import Plane
 
@@ -30,6 +34,19 @@ def above(value: int, member: str, limit: int) -> str:
         f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: "
         f"Member must have value less than or equal to {limit}"
     )
+
+
+ACCESS_POINT = "arn:aws:elasticfilesystem:us-east-1:000000000000:access-point/fsap-0123456789abcdef0"
+VPC = {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+RUNTIME_CONFIG = {
+    "RuntimeArn": "arn:aws:lambda:us-east-1:000000000000:runtime/some-runtime",
+    "RuntimeAlias": "prod",
+}
+ON = "PublishedVersions"
+
+
+def snap(what: str) -> str:
+    return f"{what} is not supported for SnapStart enabled functions."
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
@@ -64,6 +81,104 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "Cannot reference more than 5 layers.",
     ),
     (
+        {"Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:none-there:1"]},
+        "InvalidParameterValueException",
+        "Layer version arn:aws:lambda:us-east-1:000000000000:layer:none-there:1 does not exist.",
+    ),
+    (
+        {"VpcConfig": {"SubnetIds": ["subnet-1"]}},
+        "InvalidParameterValueException",
+        "SubnetIds and SecurityIds must coexist or be both empty list.",
+    ),
+    (
+        {"VpcConfig": {"SecurityGroupIds": ["sg-1"], "SubnetIds": []}},
+        "InvalidParameterValueException",
+        "SubnetIds and SecurityIds must coexist or be both empty list.",
+    ),
+    (
+        {"VpcConfig": {"SubnetIds": ["vpc-1"], "SecurityGroupIds": ["sg-1"]}},
+        "ValidationException",
+        "1 validation error detected: Value '[vpc-1]' at 'vpcConfig.subnetIds' failed to satisfy constraint: Member "
+        "must satisfy constraint: [Member must have length less than or equal to 1024, Member must have length greater "
+        "than or equal to 0, Member must satisfy regular expression pattern: subnet-[0-9a-z]*, "
+        "Member must not be null]",
+    ),
+    (
+        {"DeadLetterConfig": {"TargetArn": "arn:aws:lambda:us-east-1:000000000000:function:f"}},
+        "InvalidParameterValueException",
+        "Invalid dead letter queue ARN: the target must be an Amazon SQS queue or an Amazon SNS topic.",
+    ),
+    (
+        {"DeadLetterConfig": {"TargetArn": "queue"}},
+        "ValidationException",
+        "1 validation error detected: Value 'queue' at 'deadLetterConfig.targetArn' failed to satisfy constraint: "
+        "Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()",
+    ),
+    (
+        {"FileSystemConfigs": [{"Arn": ACCESS_POINT, "LocalMountPath": "/mnt/efs"}]},
+        "InvalidParameterValueException",
+        f"Function must be configured to execute in a VPC to reference access point {ACCESS_POINT}. "
+        "Please update the function configuration to include VPC subnets and security groups.",
+    ),
+    (
+        {
+            "VpcConfig": VPC,
+            "FileSystemConfigs": [
+                {"Arn": ACCESS_POINT, "LocalMountPath": "/mnt/efs", "S3FilesConfig": {"DirectS3Read": "AUTO"}}
+            ],
+        },
+        "InvalidParameterValueException",
+        "S3FilesConfig is valid only when the file system access point is an Amazon S3 Files access point.",
+    ),
+    (
+        {"KMSKeyArn": "key"},
+        "ValidationException",
+        "1 validation error detected: Value 'key' at 'kMSKeyArn' failed to satisfy constraint: "
+        "Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()",
+    ),
+    ({"SnapStart": {"ApplyOn": ON}, "Runtime": "python3.11"}, "InvalidParameterValueException", snap("python3.11")),
+    ({"SnapStart": {"ApplyOn": ON}, "Runtime": "nodejs22.x"}, "InvalidParameterValueException", snap("nodejs22.x")),
+    ({"SnapStart": {"ApplyOn": ON}, "Runtime": "java8.al2"}, "InvalidParameterValueException", snap("java8.al2")),
+    (
+        {"SnapStart": {"ApplyOn": ON}, "Runtime": "provided.al2023"},
+        "InvalidParameterValueException",
+        snap("provided.al2023"),
+    ),
+    (
+        {"SnapStart": {"ApplyOn": ON}, "EphemeralStorage": {"Size": 513}},
+        "InvalidParameterValueException",
+        snap("Ephemeral storage greater than 512 MB"),
+    ),
+    (
+        {
+            "SnapStart": {"ApplyOn": ON},
+            "VpcConfig": VPC,
+            "FileSystemConfigs": [{"Arn": ACCESS_POINT, "LocalMountPath": "/mnt/efs"}],
+        },
+        "InvalidParameterValueException",
+        snap("Amazon EFS"),
+    ),
+    (
+        {"Runtime": "custom"},
+        "InvalidParameterValueException",
+        "RuntimeConfig is required when Runtime is custom.",
+    ),
+    (
+        {"Runtime": "python3.12", "RuntimeConfig": RUNTIME_CONFIG},
+        "InvalidParameterValueException",
+        "RuntimeConfig is supported only when Runtime is custom.",
+    ),
+    (
+        {"ImageConfig": {"Command": ["a"]}},
+        "InvalidParameterValueException",
+        "Please don't provide ImageConfig when the intended function PackageType is Zip.",
+    ),
+    (
+        {"AcceleratorConfig": {"AcceleratorMemorySize": 16}},
+        "InvalidParameterValueException",
+        "AcceleratorConfig isn't supported for Lambda Default functions.",
+    ),
+    (
         {"Role": "r1"},
         "ValidationException",
         "1 validation error detected: Value 'r1' at 'role' failed to satisfy constraint: Member must satisfy regular "
@@ -83,6 +198,36 @@ CREATE_ONLY: list[tuple[dict[str, Any], str, str]] = [
         {"Tags": {f"k{n}": "v" for n in range(51)}},
         "InvalidParameterValueException",
         "Number of tags exceeds resource tag limit.",
+    ),
+    (
+        {"Code": {"ImageUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/a:b"}},
+        "InvalidParameterValueException",
+        "Please don't provide ImageUri when creating a function with packageType Zip.",
+    ),
+    (
+        {"DurableConfig": {"RetentionPeriodInDays": 7}},
+        "InvalidParameterValueException",
+        "You cannot create a function with a durable configuration without an executionTimeout",
+    ),
+    (
+        {"DurableConfig": {"ExecutionTimeout": 60, "RetentionPeriodInDays": 91}},
+        "ValidationException",
+        above(91, "durableConfig.retentionPeriodInDays", 90),
+    ),
+    (
+        {"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}, "SnapStart": {"ApplyOn": ON}},
+        "InvalidParameterValueException",
+        snap("Tenant isolation"),
+    ),
+    (
+        {"PublishTo": "LATEST_PUBLISHED"},
+        "InvalidParameterValueException",
+        "PublishTo isn't supported for Lambda Default functions.",
+    ),
+    (
+        {"Code": {"S3Bucket": "bbb", "S3Key": "k", "S3ObjectStorageMode": "REFERENCE"}},
+        "InvalidParameterValueException",
+        "S3Bucket, S3Key and S3ObjectVersion are required when S3ObjectStorageMode is REFERENCE.",
     ),
     (
         {"Architectures": ["x86_64", "arm64"]},
@@ -151,86 +296,78 @@ def test_a_runtime_this_machine_does_not_have(create: Create, client: Any, uniqu
         client.update_function_configuration(FunctionName=unique_name, Runtime="python3.9")
 
 
-UNSUPPORTED: list[tuple[dict[str, Any], str]] = [
-    ({"PackageType": "Image", "Handler": None, "Runtime": None}, "Container images (PackageType Image) are"),
-    ({"Code": {"ImageUri": "a/b:c"}}, "Container images (ImageUri) are"),
-    ({"ImageConfig": {"Command": ["a"]}}, "ImageConfig is"),
-    ({"Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"]}, "Layers are"),
-    ({"VpcConfig": {"SubnetIds": ["subnet-1"]}}, "A VpcConfig with subnets is"),
-    ({"VpcConfig": {"SecurityGroupIds": ["sg-1"]}}, "A VpcConfig with security groups is"),
-    (
-        {
-            "FileSystemConfigs": [
-                {
-                    "Arn": "arn:aws:elasticfilesystem:us-east-1:000000000000:access-point/fsap-0123456789abcdef0",
-                    "LocalMountPath": "/mnt/efs",
-                }
-            ]
-        },
-        "FileSystemConfigs are",
-    ),
-    ({"SnapStart": {"ApplyOn": "PublishedVersions"}}, "SnapStart is"),
-    ({"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"}}, "A DeadLetterConfig is"),
-    (
-        {"KMSKeyArn": "arn:aws:kms:us-east-1:000000000000:key/1"},
-        "Encryption with a key of your own (KMSKeyArn) is",
-    ),
-    (
-        {"Code": {"ZipFile": CODE, "SourceKMSKeyArn": "arn:aws:kms:us-east-1:000000000000:key/1"}},
-        "Encryption with a key of your own (SourceKMSKeyArn) is",
-    ),
-    (
-        {"Code": {"S3Bucket": "bbb", "S3Key": "k", "S3ObjectStorageMode": "REFERENCE"}},
-        "S3ObjectStorageMode REFERENCE is",
-    ),
-    (
-        {"CodeSigningConfigArn": "arn:aws:lambda:us-east-1:000000000000:code-signing-config:csc-0123456789abcdef0"},
-        "Code signing (CodeSigningConfigArn) is",
-    ),
-    ({"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}}, "TenancyConfig is"),
-    (
-        {
-            "CapacityProviderConfig": {
-                "LambdaManagedInstancesCapacityProviderConfig": {
-                    "CapacityProviderArn": "arn:aws:lambda:us-east-1:000000000000:capacity-provider:c"
-                }
-            }
-        },
-        "CapacityProviderConfig is",
-    ),
-    ({"PublishTo": "LATEST_PUBLISHED"}, "PublishTo is"),
-    ({"DurableConfig": {"ExecutionTimeout": 60}}, "DurableConfig is"),
-    ({"AcceleratorConfig": {"AcceleratorMemorySize": 16}}, "AcceleratorConfig is"),
-    (
-        {
-            "RuntimeConfig": {
-                "RuntimeArn": "arn:aws:lambda:us-east-1:000000000000:runtime/some-runtime",
-                "RuntimeAlias": "prod",
-            }
-        },
-        "A customer-managed runtime (RuntimeConfig) is",
-    ),
-    ({"Runtime": "custom"}, "A customer-managed runtime (Runtime custom) is"),
-]
+# -- runtimes AWS has closed ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("changes", "sentence"), UNSUPPORTED, ids=[sentence for _, sentence in UNSUPPORTED])
-def test_what_cannot_be_done_yet_is_refused(
-    client: Any, unique_name: str, changes: dict[str, Any], sentence: str
-) -> None:
-    with refused("InvalidParameterValueException", f"{sentence} not supported by this version of Pilotlight."):
-        client.create_function(**function_params(unique_name, **changes))
+def closed(runtime: str, successor: str) -> str:
+    return (
+        f"The runtime parameter of {runtime} is no longer supported for creating or updating AWS Lambda functions. "
+        f"We recommend you use the new runtime ({successor}) while creating or updating functions."
+    )
 
 
-def test_all_of_the_table_is_tested() -> None:
-    assert [sentence for _, sentence in UNSUPPORTED] == [row.sentence for row in unsupported.TABLE]
+def epoch_ms(day: str) -> int:
+    return int(datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp() * 1000)
 
 
-def test_updates_refuse_it_too(create: Create, client: Any, unique_name: str) -> None:
-    create()
-    with refused("InvalidParameterValueException", "Layers are not supported by this version of Pilotlight."):
-        client.update_function_configuration(FunctionName=unique_name, Layers=UNSUPPORTED[3][0]["Layers"])
-    with refused("InvalidParameterValueException", "PublishTo is not supported by this version of Pilotlight."):
-        client.update_function_code(FunctionName=unique_name, ZipFile=CODE, PublishTo="LATEST_PUBLISHED")
-    with refused("InvalidParameterValueException", "PublishTo is not supported by this version of Pilotlight."):
-        client.publish_version(FunctionName=unique_name, PublishTo="LATEST_PUBLISHED")
+@pytest.mark.parametrize(
+    ("runtime", "successor"),
+    [
+        ("python3.7", "python3.14"),
+        ("nodejs14.x", "nodejs24.x"),
+        ("java8", "java25"),
+        ("go1.x", "provided.al2023"),
+        ("dotnetcore3.1", "dotnet10"),
+        ("ruby2.7", "ruby4.0"),
+    ],
+)
+def test_a_closed_runtime(create: Create, runtime: str, successor: str) -> None:
+    with refused("InvalidParameterValueException", closed(runtime, successor)):
+        create(Runtime=runtime)
+
+
+def test_a_closed_runtime_where_they_are_allowed(tmp_path: Path) -> None:
+    with Plane(tmp_path, allow_closed_runtimes=True) as plane:
+        assert plane.client().create_function(**function_params("f", Runtime="nodejs14.x"))["Runtime"] == "nodejs14.x"
+
+
+def test_runtimes_close_by_the_day_first_for_creation_then_for_updates(tmp_path: Path) -> None:
+    clock = ManualClock(epoch_ms(CLOSINGS["nodejs20.x"].create) - 1)
+    with Plane(tmp_path, clock=clock) as plane:
+        client = plane.client()
+        client.create_function(**function_params("f", Runtime="nodejs20.x"))
+        plane.advance(1)
+        message = closed("nodejs20.x", "nodejs24.x")
+        with refused("InvalidParameterValueException", message):
+            client.create_function(**function_params("g", Runtime="nodejs20.x"))
+        client.update_function_configuration(FunctionName="f", Timeout=9)
+        client.update_function_code(FunctionName="f", ZipFile=OTHER_CODE)
+        plane.advance(epoch_ms(CLOSINGS["nodejs20.x"].update) - clock.time_ms())
+        for update in (
+            lambda: client.update_function_configuration(FunctionName="f", Timeout=10),
+            lambda: client.update_function_code(FunctionName="f", ZipFile=OTHER_CODE),
+        ):
+            with refused("InvalidParameterValueException", message):
+                update()
+        # The way out stays open, and leads one way only.
+        client.update_function_configuration(FunctionName="f", Runtime="nodejs24.x")
+        with refused("InvalidParameterValueException", message):
+            client.update_function_configuration(FunctionName="f", Runtime="nodejs20.x")
+
+
+def test_every_runtime_has_its_dates_in_order_and_a_successor_that_is_open_longer(client: Any) -> None:
+    runtimes = client.meta.service_model.shape_for("Runtime").enum
+    assert CLOSINGS.keys() <= set(runtimes)
+    for closing in CLOSINGS.values():
+        assert closing.create <= closing.update <= CLOSINGS[closing.successor].update
+
+
+def test_every_open_runtime_but_python_is_held(plane: Plane, unique_name: str) -> None:
+    """Whether it can be run is asked when it is invoked."""
+    client = plane.client(account=f"{uuid.uuid4().int % 10**12:012}")
+    today = datetime.now(UTC).date().isoformat()
+    for runtime in client.meta.service_model.shape_for("Runtime").enum:
+        still = runtime not in CLOSINGS or today < CLOSINGS[runtime].create
+        if still and not runtime.startswith("python") and runtime != "custom":
+            name = f"{unique_name}-{runtime.replace('.', '-')}"
+            assert client.create_function(**function_params(name, Runtime=runtime))["Runtime"] == runtime

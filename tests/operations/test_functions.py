@@ -241,6 +241,30 @@ def test_two_qualifiers_that_differ(client: Any, operation: str) -> None:
         getattr(client, operation)(FunctionName="some-function:1", Qualifier="$LATEST")
 
 
+def test_an_alias_reads_the_version_it_points_to(create: Create, client: Any, unique_name: str) -> None:
+    create(Publish=True, Tags={"team": "a"})
+    client.update_function_configuration(FunctionName=unique_name, Timeout=9)
+    client.create_alias(FunctionName=unique_name, Name="prod", FunctionVersion="1")
+    version = client.get_function_configuration(FunctionName=unique_name, Qualifier="1")
+    for got in (
+        client.get_function_configuration(FunctionName=unique_name, Qualifier="prod"),
+        client.get_function(FunctionName=f"{unique_name}:prod")["Configuration"],
+    ):
+        assert (got["FunctionArn"], got["Version"]) == (arn(unique_name, "prod"), "1")
+        assert {**without_metadata(got), "FunctionArn": ""} == {**without_metadata(version), "FunctionArn": ""}
+    whole = client.get_function(FunctionName=unique_name, Qualifier="prod")
+    assert whole["Tags"] == {"team": "a"} and whole["Code"]["RepositoryType"] == "S3"
+
+
+def test_reserved_concurrency_is_shown(create: Create, client: Any, plane: Plane, unique_name: str) -> None:
+    create()
+    assert "Concurrency" not in client.get_function(FunctionName=unique_name)
+    for reserved in (5, 0):
+        client.put_function_concurrency(FunctionName=unique_name, ReservedConcurrentExecutions=reserved)
+        got = client.get_function(FunctionName=unique_name)
+        assert got["Concurrency"] == {"ReservedConcurrentExecutions": reserved}
+
+
 # -- DeleteFunction --------------------------------------------------------------------------------------------------
 
 
@@ -261,11 +285,46 @@ def test_delete_one_version(create: Create, client: Any, unique_name: str) -> No
     client.add_permission(FunctionName=unique_name, Qualifier="1", StatementId="s", Action="lambda:*", Principal="*")
     client.delete_function(FunctionName=unique_name, Qualifier="1")
     assert [v["Version"] for v in client.list_versions_by_function(FunctionName=unique_name)["Versions"]] == ["$LATEST"]
-    with refused("ResourceNotFoundException", f"Function not found: {arn(unique_name, '1')}", 404):
-        client.delete_function(FunctionName=unique_name, Qualifier="1")
+    client.delete_function(FunctionName=unique_name, Qualifier="1")  # nothing, and nothing said
     with refused("ResourceNotFoundException", "The resource you requested does not exist.", 404):
         client.get_policy(FunctionName=unique_name, Qualifier="1")
     assert client.publish_version(FunctionName=unique_name)["Version"] == "2", "numbers are never used twice"
+
+
+def test_what_is_attached_to_a_version_goes_with_it(create: Create, client: Any, unique_name: str) -> None:
+    create(Publish=True)
+    client.put_function_event_invoke_config(FunctionName=unique_name, Qualifier="1", MaximumRetryAttempts=0)
+    client.put_runtime_management_config(FunctionName=unique_name, Qualifier="1", UpdateRuntimeOn="FunctionUpdate")
+    client.delete_function(FunctionName=unique_name, Qualifier="1")
+    assert client.list_function_event_invoke_configs(FunctionName=unique_name)["FunctionEventInvokeConfigs"] == []
+
+
+def test_a_version_aliases_point_to_stays(create: Create, client: Any, unique_name: str) -> None:
+    create(Publish=True)
+    client.update_function_configuration(FunctionName=unique_name, Timeout=9)
+    client.publish_version(FunctionName=unique_name)
+    client.create_alias(FunctionName=unique_name, Name="prod", FunctionVersion="1")
+    client.create_alias(
+        FunctionName=unique_name,
+        Name="canary",
+        FunctionVersion="2",
+        RoutingConfig={"AdditionalVersionWeights": {"1": 0.1}},
+    )
+    message = "Unable to delete version because the following aliases reference it: "
+    for version, pointing in (("1", "[canary, prod]"), ("2", "[canary]")):
+        with refused("ResourceConflictException", message + pointing, 409):
+            client.delete_function(FunctionName=unique_name, Qualifier=version)
+    client.delete_alias(FunctionName=unique_name, Name="canary")
+    client.delete_function(FunctionName=unique_name, Qualifier="2")
+    client.delete_function(FunctionName=unique_name)
+
+
+@pytest.mark.parametrize("qualifier", ["prod", "none"])
+def test_an_alias_is_not_deleted_so(create: Create, client: Any, unique_name: str, qualifier: str) -> None:
+    create(Publish=True)
+    client.create_alias(FunctionName=unique_name, Name="prod", FunctionVersion="1")
+    with refused("InvalidParameterValueException", "Deletion of aliases is not currently supported."):
+        client.delete_function(FunctionName=unique_name, Qualifier=qualifier)
 
 
 def test_latest_cannot_be_deleted_alone(create: Create, client: Any, unique_name: str) -> None:
@@ -336,6 +395,9 @@ def test_master_region_selects_edge_replicas_of_which_there_are_none_elsewhere(a
     alone.create_function(**function_params("f"))
     assert len(alone.list_functions(MasterRegion="ALL", FunctionVersion="ALL")["Functions"]) == 1
     assert alone.list_functions(MasterRegion="eu-west-1", FunctionVersion="ALL")["Functions"] == []
+    message = "FunctionVersion must be set to ALL when MasterRegion is specified."
+    with refused("InvalidParameterValueException", message):
+        alone.list_functions(MasterRegion="ALL")
 
 
 def test_function_version_is_all_or_absent(plane: Plane) -> None:

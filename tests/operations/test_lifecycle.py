@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
@@ -20,25 +22,47 @@ NEW = FunctionVersion(
     code_sha256="AA==",
     code_size=1,
 )
-MOVES = {
-    Phase.ACTIVE: lifecycle.settled,
-    Phase.UPDATING: lambda version: lifecycle.updated(version, 1000, 100),
-    Phase.DELETING: lifecycle.deleting,
+MANAGED = msgspec.structs.replace(NEW, held={"CapacityProviderConfig": {"a": "b"}})
+
+
+def update(version: FunctionVersion) -> FunctionVersion:
+    return lifecycle.updated(version, 1000, 100)
+
+
+def updating(before: Phase) -> Phase:
+    return Phase.RESTING_UPDATING if before.value[0] == "ActiveNonInvocable" else Phase.UPDATING
+
+
+MOVES: dict[str, tuple[FunctionVersion, Callable[[FunctionVersion], FunctionVersion], Callable[[Phase], Phase]]] = {
+    "settled": (NEW, lifecycle.settled, lambda before: Phase.ACTIVE),
+    "settled, on a capacity provider": (MANAGED, lifecycle.settled, lambda before: Phase.RESTING),
+    "updated": (NEW, update, updating),
+    "deleting": (NEW, lifecycle.deleting, lambda before: Phase.DELETING),
 }
 
 
-def in_phase(phase: Phase) -> FunctionVersion:
-    return msgspec.structs.replace(NEW, state=phase.value[0], last_update_status=phase.value[1])
-
-
 @pytest.mark.parametrize("before", Phase)
-@pytest.mark.parametrize("after", MOVES)
-def test_edges(before: Phase, after: Phase) -> None:
+@pytest.mark.parametrize("how", MOVES)
+def test_edges(before: Phase, how: str) -> None:
+    version, move, leads_to = MOVES[how]
+    version = msgspec.structs.replace(version, state=before.value[0], last_update_status=before.value[1])
+    after = leads_to(before)
     if after in TRANSITIONS[before]:
-        assert lifecycle.phase(MOVES[after](in_phase(before))) is after
+        assert lifecycle.phase(move(version)) is after
     else:
         with pytest.raises(IllegalTransition, match=f"{before.name} does not lead to {after.name}"):
-            MOVES[after](in_phase(before))
+            move(version)
+
+
+def test_every_edge_is_walked() -> None:
+    walked = {(before, leads_to(before)) for before in Phase for _, _, leads_to in MOVES.values()}
+    assert {(before, after) for before, afters in TRANSITIONS.items() for after in afters} <= walked
+
+
+def test_a_published_version_of_a_function_on_a_capacity_provider_is_active() -> None:
+    published = lifecycle.created(msgspec.structs.replace(MANAGED, version="1"), 5000, 100)
+    assert lifecycle.settled(published).state == "Active"
+    assert lifecycle.settled(lifecycle.created(MANAGED, 5000, 100)).state == "ActiveNonInvocable"
 
 
 def test_created_is_pending_and_settles_to_active() -> None:

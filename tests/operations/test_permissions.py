@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.operations.conftest import Create
+from tests.operations.conftest import Create, function_params
 from tests.operations.errors import refused
 from tests.operations.plane import Plane
 from tests.operations.test_functions import UNVALIDATED, arn
 
 STALE = (
     "The Revision Id provided does not match the latest Revision Id. "
-    "Call the GetPolicy API to retrieve the latest Revision Id"
+    "Call the GetFunction/GetAlias API to retrieve the latest Revision Id"
 )
 S3 = {"StatementId": "s3", "Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com"}
 
@@ -58,14 +58,24 @@ def test_principals(create: Create, client: Any, unique_name: str, principal: st
     [
         ({"EventSourceToken": "token"}, {"StringEquals": {"lambda:EventSourceToken": "token"}}),
         ({"PrincipalOrgID": "o-1234567890"}, {"StringEquals": {"aws:PrincipalOrgID": "o-1234567890"}}),
-        ({"FunctionUrlAuthType": "NONE"}, {"StringEquals": {"lambda:FunctionUrlAuthType": "NONE"}}),
+        (
+            {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"},
+            {"StringEquals": {"lambda:FunctionUrlAuthType": "NONE"}},
+        ),
+        (
+            {"SourceAccount": "1" * 12, "PrincipalOrgID": "o-1234567890", "SourceArn": "arn:aws:s3:::photos"},
+            {
+                "StringEquals": {"AWS:SourceAccount": "1" * 12, "aws:PrincipalOrgID": "o-1234567890"},
+                "ArnLike": {"AWS:SourceArn": "arn:aws:s3:::photos"},
+            },
+        ),
         ({"InvokedViaFunctionUrl": True}, {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}),
         ({}, None),
     ],
 )
 def test_conditions(create: Create, client: Any, unique_name: str, given: dict[str, Any], condition: Any) -> None:
     create()
-    answer = client.add_permission(FunctionName=unique_name, **S3, **given)
+    answer = client.add_permission(FunctionName=unique_name, **{**S3, **given})
     assert json.loads(answer["Statement"]).get("Condition") == condition
 
 
@@ -163,9 +173,6 @@ def test_refused(create: Create, client: Any, plane: Plane, unique_name: str) ->
         client.add_permission(FunctionName=unique_name, **S3)
     with refused("InvalidParameterValueException", "We currently do not support adding policies for $LATEST."):
         client.add_permission(FunctionName=unique_name, Qualifier="$LATEST", **S3)
-    message = "The provided principal was invalid. Please check the principal and try again."
-    with refused("InvalidParameterValueException", message):
-        client.add_permission(FunctionName=unique_name, **{**S3, "Principal": "invalid.nonaws.com"})
     message = (
         "1 validation error detected: Value 'example.com' at 'statementId' failed to satisfy constraint: "
         "Member must satisfy regular expression pattern: ([a-zA-Z0-9-_]+)"
@@ -174,6 +181,77 @@ def test_refused(create: Create, client: Any, plane: Plane, unique_name: str) ->
         plane.client(config=UNVALIDATED).add_permission(
             FunctionName=unique_name, **{**S3, "StatementId": "example.com"}
         )
+
+
+INVALID = "The provided principal was invalid. Please check the principal and try again."
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"Principal": "invalid.nonaws.com"}, INVALID),
+        ({"Principal": "ann"}, INVALID),
+        (
+            {"Principal": "arn:aws:iam:000000000000:role/xxxx"},
+            "The provided input'arn:aws:iam:000000000000:role/xxxx'was invalid. Member must satisfy expression: "
+            r"[\w+=,.@-]* Please check your input and try again.",
+        ),
+        (
+            {"FunctionUrlAuthType": "NONE"},
+            "FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action",
+        ),
+        (
+            {"Action": "lambda:InvokeFunctionUrl", "InvokedViaFunctionUrl": True},
+            "InvokedViaFunctionUrl is only supported for lambda:InvokeFunction action",
+        ),
+    ],
+)
+def test_what_does_not_go_together(
+    create: Create, client: Any, unique_name: str, changes: dict[str, Any], message: str
+) -> None:
+    create()
+    with refused("InvalidParameterValueException", message):
+        client.add_permission(FunctionName=unique_name, **{**S3, **changes})
+    with refused("ResourceNotFoundException", "The resource you requested does not exist.", 404):
+        client.get_policy(FunctionName=unique_name)
+
+
+def test_an_alias_has_a_policy_and_a_revision_of_its_own(create: Create, client: Any, unique_name: str) -> None:
+    create(Publish=True)
+    before = client.create_alias(FunctionName=unique_name, Name="prod", FunctionVersion="1")["RevisionId"]
+    answer = client.add_permission(FunctionName=f"{unique_name}:prod", **S3, RevisionId=before)
+    assert json.loads(answer["Statement"])["Resource"] == arn(unique_name, "prod")
+    policy = client.get_policy(FunctionName=unique_name, Qualifier="prod")
+    alias = client.get_alias(FunctionName=unique_name, Name="prod")
+    assert policy["RevisionId"] == alias["RevisionId"] != before
+    assert alias["FunctionVersion"] == "1"
+    with refused("PreconditionFailedException", STALE, 412):
+        client.remove_permission(FunctionName=unique_name, Qualifier="prod", StatementId="s3", RevisionId=before)
+    for qualifier in (None, "1"):
+        with refused("ResourceNotFoundException", "The resource you requested does not exist.", 404):
+            client.get_policy(FunctionName=unique_name, **({"Qualifier": qualifier} if qualifier else {}))
+    client.remove_permission(FunctionName=unique_name, Qualifier="prod", StatementId="s3")
+    with refused("ResourceNotFoundException", "No policy is associated with the given resource.", 404):
+        client.remove_permission(FunctionName=unique_name, Qualifier="prod", StatementId="s3")
+
+
+def test_statements_stand_in_the_order_they_came(create: Create, client: Any, unique_name: str) -> None:
+    create()
+    for sid in ("b", "c", "a"):
+        client.add_permission(FunctionName=unique_name, **{**S3, "StatementId": sid})
+    statements = json.loads(client.get_policy(FunctionName=unique_name)["Policy"])["Statement"]
+    assert [statement["Sid"] for statement in statements] == ["b", "c", "a"]
+
+
+def test_a_policy_outlives_a_restart(held_plane: Plane) -> None:
+    client = held_plane.client()
+    client.create_function(**function_params("f", Publish=True))
+    client.create_alias(FunctionName="f", Name="prod", FunctionVersion="1")
+    for name in ("f", "f:1", "f:prod"):
+        client.add_permission(FunctionName=name, **S3)
+    before = {name: client.get_policy(FunctionName=name)["Policy"] for name in ("f", "f:1", "f:prod")}
+    held_plane.restart()
+    assert {name: client.get_policy(FunctionName=name)["Policy"] for name in before} == before
 
 
 @pytest.mark.parametrize(

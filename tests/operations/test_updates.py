@@ -85,9 +85,19 @@ def test_logging_is_merged_member_by_member(create: Create, client: Any, unique_
 
 def test_variables_are_replaced_whole_and_can_be_emptied(create: Create, client: Any, unique_name: str) -> None:
     create(Environment={"Variables": {"OLD": "1"}})
-    client.update_function_configuration(FunctionName=unique_name, Environment={})
-    got = client.get_function_configuration(FunctionName=unique_name)
-    assert got["Environment"] == {"Variables": {}}
+    kept = client.update_function_configuration(FunctionName=unique_name, Environment={})
+    assert kept["Environment"] == {"Variables": {"OLD": "1"}}
+    client.update_function_configuration(FunctionName=unique_name, Environment={"Variables": {}})
+    assert "Environment" not in client.get_function_configuration(FunctionName=unique_name)
+
+
+def test_a_key_is_shown_while_there_are_variables_to_encrypt(create: Create, client: Any, unique_name: str) -> None:
+    key = "arn:aws:kms:us-east-1:000000000000:key/0a1b2c3d-0000-4000-8000-000000000000"
+    assert "KMSKeyArn" not in create(KMSKeyArn=key)
+    request = {"FunctionName": unique_name}
+    shown = client.update_function_configuration(**request, Environment={"Variables": {"SECRET": "1"}})
+    assert shown["KMSKeyArn"] == key
+    assert "KMSKeyArn" not in client.update_function_configuration(**request, Environment={"Variables": {}})
 
 
 def test_the_revision_must_be_the_latest(create: Create, client: Any, unique_name: str) -> None:

@@ -144,6 +144,31 @@ async def test_an_exec_wrapper_runs_around_the_runtime(
         assert await (await running.ready()).result() == "2"
 
 
+@pytest.mark.parametrize("environ", [{}, {"PYTHONHASHSEED": "1"}])
+async def test_layers_lie_over_each_other(confined: PythonLauncher, package: Package, environ: dict[str, str]) -> None:
+    source = """
+        import both, one, two, from_path_file
+        def handler(event, context):
+            try:
+                open('/opt/new', 'w')
+            except OSError as error:
+                return [both.__file__, both.x, open('/opt/data').read(), from_path_file.__file__]
+        """
+    first = package({"python/both.py": "x = 1", "python/one.py": "", "data": "1"})
+    second = package(
+        {
+            "python/both.py": "x = 2",
+            "python/two.py": "",
+            "python/more.pth": "more\n",
+            "python/more/from_path_file.py": "",
+            "data": "2",
+        }
+    )
+    async with environment(confined, package(source), layer_dirs=(first, second), environ=environ) as running:
+        answer = await (await running.ready()).result()
+        assert answer == ["/opt/python/both.py", 2, "2", "/opt/python/more/from_path_file.py"]
+
+
 async def test_an_exec_wrapper_that_is_not_there(confined: PythonLauncher, package: Package) -> None:
     async with environment(confined, package(_HELLO), environ={"AWS_LAMBDA_EXEC_WRAPPER": "/opt/missing"}) as running:
         kind, error_type, body = await running.word()

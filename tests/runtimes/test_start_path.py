@@ -55,6 +55,8 @@ def test_by_layers(tmp_path: Path) -> None:
     site = {"python/lib/python3.11/site-packages/urllib3/__init__.py": ""}
     assert _path(tmp_path / "3", {"app.py": ""}, {"python/x.py": ""}, site).variant == "bare"
     assert _path(tmp_path / "4", {"app.py": ""}, {"lib/libx.so": b""}).execute
+    assert _path(tmp_path / "5", {"app.py": ""}, {"python/x.pth": ""}) == StartPath(path_files=True)
+    assert _path(tmp_path / "6", {"app.py": "", "x.pth": ""}) == StartPath(path_files=True)
 
 
 def test_the_functions_own_simplejson_is_found_by_name(tmp_path: Path) -> None:

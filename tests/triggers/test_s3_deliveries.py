@@ -114,8 +114,8 @@ def test_a_delivery_waits_until_its_target_takes_it(front: Front, bucket: str) -
         SkipDestinationValidation=True,
     )
     front.client().put_object(Bucket=bucket, Key="k", Body=b"x")
-    assert front.run(front.store.queue_depth(f"s3-deliveries/{arn}")) == 1
+    assert front.run(front.store.queue_depth(f"deliveries/{arn}")) == 1
     url = front.client("sqs").create_queue(QueueName=name)["QueueUrl"]
     [event] = messages(front, url)
     assert event["Records"][0]["s3"]["object"]["key"] == "k"
-    eventually(lambda: front.run(front.store.queue_depth(f"s3-deliveries/{arn}")) == 0)
+    eventually(lambda: front.run(front.store.queue_depth(f"deliveries/{arn}")) == 0)

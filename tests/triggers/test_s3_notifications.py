@@ -265,10 +265,16 @@ def test_a_qualified_function(front: Front, bucket: str) -> None:
     arn = front.functions.add(name, qualifier="live")
     assert arn.endswith(":live")
     front.functions.allow(name, bucket)
+    assert refusal(front, bucket, to(arn))["ArgumentValue1"] == f"Not authorized to invoke function [{arn}]"
+    front.functions.allow(name, bucket, qualifier="live")
     put(front, bucket, to(arn))
     front.client().put_object(Bucket=bucket, Key="k", Body=b"x")
     [event] = front.events()
     assert (event.function, event.qualifier) == (name, "live")
+    assert front.tap.still_permitted(event)
+    front.functions.permissions.clear()
+    front.functions.allow(name, bucket)
+    assert not front.tap.still_permitted(event), "the policy of the function is not that of its alias"
     unknown = arn.replace(":live", ":other")
     assert refusal(front, bucket, to(unknown))["ArgumentValue1"] == "The destination Lambda does not exist"
 

@@ -5,9 +5,12 @@ All of it lives in the `Function` record: it changes in the function's transacti
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    from pilotlight.catalog.records import Function
 
 
 class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -36,7 +39,7 @@ class EventInvokeConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     maximum_retry_attempts: int | None = None
     maximum_event_age_s: int | None = None
     on_success: str | None = None
-    """ARN of the destination; "" is a destination that was given and is empty."""
+    """ARN of the destination."""
     on_failure: str | None = None
     modified_ms: int = 0
 
@@ -56,3 +59,15 @@ class ScalingConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     min_environments: int | None = None
     max_environments: int | None = None
+
+
+_BY_QUALIFIER = ("policies", "policy_heads", "urls", "event_invokes", "provisioned", "runtime_management", "scaling")
+
+
+def detached(function: Function, qualifier: str) -> Function:
+    """`function` without all that is attached to one of its versions or aliases: what goes when that goes."""
+    kept = {
+        field: {key: value for key, value in getattr(function, field).items() if key != qualifier}
+        for field in _BY_QUALIFIER
+    }
+    return msgspec.structs.replace(function, **kept)

@@ -9,6 +9,7 @@ dictionary look-up, no awaiting, no SQL.
 from __future__ import annotations
 
 import asyncio
+import bisect
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,14 +18,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pilotlight.catalog import capacity, event_sources, lifecycle, names, policy
+from pilotlight.catalog import capacity, durable, event_sources, lifecycle, names, policy
 from pilotlight.catalog.attached import Alias
 from pilotlight.catalog.capacity import CAPACITY_PROVIDER, CapacityProvider
 from pilotlight.catalog.code_signing import CODE_SIGNING_CONFIG, CodeSigningConfig
 from pilotlight.catalog.durable import DURABLE_EXECUTION, DurableExecution
 from pilotlight.catalog.event_sources import EVENT_SOURCE_MAPPING, EventSourceMapping
 from pilotlight.catalog.layers import LAYER, Layer
-from pilotlight.catalog.records import LATEST, Function, FunctionVersion
+from pilotlight.catalog.records import LATEST, LATEST_PUBLISHED, Function, FunctionVersion
 from pilotlight.catalog.resources import Resources
 from pilotlight.catalog.settling import Settling
 from pilotlight.clock import Clock
@@ -61,12 +62,12 @@ class FunctionView(msgspec.Struct, frozen=True):
 
     @property
     def published(self) -> list[FunctionVersion]:
-        """In order of publishing."""
-        return [self.versions[number] for number in sorted(self.versions.keys() - {LATEST}, key=int)]
+        """In order of their numbers; $LATEST.PUBLISHED, which has none, first."""
+        return sorted((v for number, v in self.versions.items() if number != LATEST), key=_number)
 
     @property
     def code_bytes(self) -> int:
-        return sum(version.unzipped_size for version in self.versions.values())
+        return sum(version.stored_bytes for version in self.versions.values())
 
 
 class FunctionChange(msgspec.Struct, frozen=True):
@@ -85,12 +86,18 @@ Decision = Callable[[FunctionView | None], "tuple[FunctionChange | None, T]"]
 class Catalog:
     """`open` it, and `close` it before the store."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, clock: Clock, draw: Callable[[], float] = random.random
+    ) -> None:
+        """`draw` gives what decides between the versions of an alias: evenly spread, from 0 to less than 1."""
+        self._draw = draw
         self._store = store
         self._clock = clock
         self._delay_ms = settings.state_delay_ms
         self._functions: dict[FunctionKey, FunctionView] = {}
         self._scopes: dict[Scope, dict[str, FunctionView]] = {}
+        self._names: dict[Scope, list[str]] = {}
+        """Those of each scope in order: a page of a list must not sort ten thousand names."""
         self._code_bytes: dict[Scope, int] = {}
         self._live: dict[tuple[str, str, str, str], FunctionVersion] = {}
         self._resolved: dict[tuple[str, str, str, str | None], FunctionVersion] = {}
@@ -112,7 +119,9 @@ class Catalog:
         self.capacity_providers: Resources[CapacityProvider] = of(
             CAPACITY_PROVIDER, CapacityProvider, settled=capacity.settled
         )
-        self.durable_executions: Resources[DurableExecution] = of(DURABLE_EXECUTION, DurableExecution)
+        self.durable_executions: Resources[DurableExecution] = of(
+            DURABLE_EXECUTION, DurableExecution, settled=durable.settled
+        )
         self._resources: dict[str, Resources[Any]] = {
             resources.kind: resources
             for resources in (
@@ -129,9 +138,11 @@ class Catalog:
     # -- opening and closing ------------------------------------------------------------------------------------
 
     @classmethod
-    async def open(cls, store: Store, settings: Settings, clock: Clock) -> Catalog:
+    async def open(
+        cls, store: Store, settings: Settings, clock: Clock, draw: Callable[[], float] = random.random
+    ) -> Catalog:
         """Read everything, settle what a stopped node left Pending or InProgress, and follow the feed."""
-        catalog = cls(store, settings, clock)
+        catalog = cls(store, settings, clock, draw)
         await catalog._load()
         await catalog._settle_left_over()
         catalog._unsubscribe = store.subscribe(catalog._woken.set, on="records")
@@ -159,7 +170,7 @@ class Catalog:
             return version
         name = names.parse(function_ref, qualifier, account, region)
         alias = self._alias(name)
-        number = _routed(alias) if alias is not None else name.qualifier or LATEST
+        number = self._routed(alias) if alias is not None else name.qualifier or LATEST
         version = self._live.get((name.account, region, name.name, number))
         if name.account != account:
             self._admit_account(account, name)
@@ -176,8 +187,15 @@ class Catalog:
         view = self._functions.get((name.account, name.region, name.name))
         return view.function.aliases.get(name.qualifier) if view else None
 
+    def _routed(self, alias: Alias) -> str:
+        """The version of one invocation through `alias`: its further version with that version's weight."""
+        for number, weight in alias.weights.items():
+            if self._draw() < weight:
+                return number
+        return alias.version
+
     def _admit_account(self, caller: str, name: names.FunctionName) -> None:
-        if not policy.account_may_invoke(self.statements(name), caller):
+        if not policy.account_may_invoke(self.statements(name), caller, name.arn):
             raise AccessDeniedException(
                 f"User: arn:aws:iam::{caller}:root is not authorized to perform: lambda:InvokeFunction on resource: "
                 f"{name.arn} because no resource-based policy allows the lambda:InvokeFunction action"
@@ -199,32 +217,42 @@ class Catalog:
             listener(key, view.function)
 
     def statements(self, name: names.FunctionName) -> tuple[policy.Statement, ...]:
-        """The resource policy of a function (or of its version or alias, when qualified); () when there is none."""
+        """What may be about a function (or its version or alias, when qualified): its own resource policy and, for
+        statements whose Resource has wildcards, the unqualified function's."""
         view = self._functions.get((name.account, name.region, name.name))
-        return view.function.policies.get(name.qualifier or "", ()) if view else ()
+        policies = view.function.policies if view else {}
+        own = policies.get(name.qualifier, ()) if name.qualifier else ()
+        return (*policies.get("", ()), *own)
 
     def may_invoke(
-        self, version: FunctionVersion, principal_service: str, source_arn: str, source_account: str
+        self,
+        version: FunctionVersion,
+        qualifier: str | None,
+        principal_service: str,
+        source_arn: str,
+        source_account: str,
     ) -> bool:
-        """Whether a service may invoke it on behalf of a resource; a published version has a policy of its own."""
-        qualifier = None if version.version == LATEST else version.version
-        name = names.FunctionName(version.account, version.region, version.name, qualifier)
-        return policy.may_invoke(self.statements(name), principal_service, source_arn, source_account)
+        """Whether a service may invoke it, by the qualifier it named, on behalf of a resource: versions and aliases
+        have policies of their own."""
+        attached_to = None if qualifier == LATEST else qualifier
+        name = names.FunctionName(version.account, version.region, version.name, attached_to)
+        return policy.may_invoke(self.statements(name), principal_service, source_arn, source_account, name.arn)
 
     # -- the control plane --------------------------------------------------------------------------------------
 
     def function(self, account: str, region: str, name: str) -> FunctionView | None:
         return self._functions.get((account, region, name))
 
-    def functions(self, account: str, region: str) -> list[FunctionView]:
-        """All of them, by name."""
+    def functions(self, account: str, region: str, start: str = "") -> list[FunctionView]:
+        """All of them, by name, from the name `start` on."""
         scope = self._scopes.get((account, region), {})
-        return [scope[name] for name in sorted(scope)]
+        ordered = self._names.get((account, region), [])
+        return [scope[name] for name in ordered[bisect.bisect_left(ordered, start) :]]
 
     def code_bytes(self, account: str, region: str) -> int:
         """Sum of the unpacked packages of all versions of functions and layers."""
         layers = self.layers.all(account, region)
-        in_layers = sum(version.unzipped_size for layer in layers for version in layer.versions.values())
+        in_layers = sum(version.stored_bytes for layer in layers for version in layer.versions.values())
         return self._code_bytes.get((account, region), 0) + in_layers
 
     def blobs_in_use(self) -> set[str]:
@@ -374,9 +402,12 @@ class Catalog:
         account, region, name = key
         scope = (account, region)
         if after is None:
-            self._functions.pop(key, None)
+            if self._functions.pop(key, None) is not None:
+                self._names[scope].remove(name)
             self._scopes.get(scope, {}).pop(name, None)
         else:
+            if key not in self._functions:
+                bisect.insort(self._names.setdefault(scope, []), name)
             self._functions[key] = after
             self._scopes.setdefault(scope, {})[name] = after
         grown = (after.code_bytes if after else 0) - (before.code_bytes if before else 0)
@@ -418,12 +449,8 @@ class Catalog:
                 _log.exception("a listener failed on %s", version.qualified_arn)
 
 
-def _routed(alias: Alias) -> str:
-    """The version of one invocation through `alias`: its further version with that version's weight."""
-    for number, weight in alias.weights.items():
-        if random.random() < weight:
-            return number
-    return alias.version
+def _number(version: FunctionVersion) -> int:
+    return 0 if version.version == LATEST_PUBLISHED else int(version.version)
 
 
 def _view(before: FunctionView | None, changed: Iterable[tuple[str, str, Record | None]]) -> FunctionView | None:

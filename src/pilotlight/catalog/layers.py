@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+from pilotlight.catalog.records import S3Object
+from pilotlight.store.elf import NativeFile
+
 LAYER = "lambda.layer"
 
 
@@ -24,9 +27,18 @@ class LayerVersion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     code_size: int
     """Bytes as uploaded."""
     unzipped_size: int = 0
+    s3_object: S3Object | None = None
+    """Where the package is kept by its owner (S3ObjectStorageMode REFERENCE); None: it was copied."""
+    native: NativeFile | None = None
+    """One of its compiled files, when it has any: what an architecture can or cannot run."""
     statements: tuple[dict[str, Any], ...] = ()
     """Its resource policy, as the API shows it."""
     policy_revision_id: str = ""
+
+    @property
+    def stored_bytes(self) -> int:
+        """What counts against the account's code storage."""
+        return 0 if self.s3_object is not None else self.unzipped_size
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

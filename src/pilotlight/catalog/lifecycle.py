@@ -3,7 +3,8 @@
 AWS creates functions as Pending and updates them as InProgress, then settles both; clients wait for it with boto3's
 waiters, so both are real states here, stored, with the moment they end (`settles_at_ms`, by the node's clock).
 One table says what may follow what; anything else is a defect and raises. Every change gives a new RevisionId,
-settling included, as AWS does.
+settling included, as AWS does. $LATEST of a function on a capacity provider is never invoked, only published from: it
+rests as ActiveNonInvocable.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from enum import Enum
 
 import msgspec
 
-from pilotlight.catalog.records import FunctionVersion
+from pilotlight.catalog.records import LATEST, FunctionVersion
 
 BEING_CREATED = "The function is being created."
 CREATING = "Creating"
@@ -25,19 +26,27 @@ class Phase(Enum):
     PENDING = ("Pending", "Successful")
     ACTIVE = ("Active", "Successful")
     UPDATING = ("Active", "InProgress")
+    RESTING = ("ActiveNonInvocable", "Successful")
+    RESTING_UPDATING = ("ActiveNonInvocable", "InProgress")
     DELETING = ("Deleting", "Successful")
 
 
 TRANSITIONS: dict[Phase, frozenset[Phase]] = {
-    Phase.PENDING: frozenset({Phase.ACTIVE, Phase.DELETING}),
+    Phase.PENDING: frozenset({Phase.ACTIVE, Phase.RESTING, Phase.DELETING}),
     Phase.ACTIVE: frozenset({Phase.UPDATING, Phase.DELETING}),
     Phase.UPDATING: frozenset({Phase.ACTIVE, Phase.DELETING}),
+    Phase.RESTING: frozenset({Phase.RESTING_UPDATING, Phase.DELETING}),
+    Phase.RESTING_UPDATING: frozenset({Phase.RESTING, Phase.DELETING}),
     Phase.DELETING: frozenset(),
 }
 
 
 class IllegalTransition(Exception):
     """A version was asked to go where its phase does not lead: a defect in the caller."""
+
+
+#: phases in which a version may be changed or published from
+SETTLED = frozenset({Phase.ACTIVE, Phase.RESTING})
 
 
 def phase(version: FunctionVersion) -> Phase:
@@ -59,7 +68,7 @@ def created(version: FunctionVersion, now_ms: int, delay_ms: int) -> FunctionVer
 
 def updated(version: FunctionVersion, now_ms: int, delay_ms: int) -> FunctionVersion:
     """`version` holds new code or configuration: InProgress until `now_ms + delay_ms`, in a generation of its own."""
-    _check(version, Phase.UPDATING)
+    _check(version, Phase.RESTING_UPDATING if version.state == Phase.RESTING.value[0] else Phase.UPDATING)
     return msgspec.structs.replace(
         version,
         # AWS words an update's reason like a creation's (recorded by LocalStack's snapshot tests).
@@ -74,11 +83,12 @@ def updated(version: FunctionVersion, now_ms: int, delay_ms: int) -> FunctionVer
 
 
 def settled(version: FunctionVersion) -> FunctionVersion:
-    """Active and Successful."""
-    _check(version, Phase.ACTIVE)
+    """Active (or ActiveNonInvocable) and Successful."""
+    to = Phase.RESTING if version.version == LATEST and "CapacityProviderConfig" in version.held else Phase.ACTIVE
+    _check(version, to)
     return msgspec.structs.replace(
         version,
-        state="Active",
+        state=to.value[0],
         state_reason="",
         state_reason_code="",
         last_update_status="Successful",

@@ -1,104 +1,191 @@
-"""Resource policies: the statements AddPermission makes, and whether they let a service invoke the function.
+"""Resource policies: the statements AddPermission makes and PutResourcePolicy takes, and what they let others do.
 
-A statement is kept as AWS shows it, a dictionary of Sid, Effect, Principal, Action, Resource and perhaps Condition, in
-that order. Evaluation is fail-closed: a condition this file does not know is not met. Source: IAM user guide (condition
-operators, ArnLike), Lambda's AddPermission, policies recorded by LocalStack's snapshot tests.
+A statement is kept as AWS shows it. Evaluation is fail-closed: one statement must allow and none may deny, and what
+cannot be judged here (an unknown condition operator or key) allows nothing and denies what it was meant to deny.
+Source: IAM user guide (policy elements and evaluation logic); policies recorded by LocalStack's snapshot tests.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
+
+from pilotlight.catalog.policy_conditions import arn_like, glob_like, met, texts
+
+__all__ = [
+    "AWS_HEAD",
+    "Request",
+    "Statement",
+    "account_may",
+    "account_may_invoke",
+    "allows",
+    "arn_like",
+    "document",
+    "is_public",
+    "may_invoke",
+]
 
 Statement = dict[str, Any]
 
 _INVOKE = "lambda:InvokeFunction"
 
+#: what AddPermission's statements are put under
+AWS_HEAD: dict[str, Any] = {"Version": "2012-10-17", "Id": "default"}
 
-def document(statements: Sequence[Statement]) -> str:
-    """The policy as GetPolicy returns it: compact JSON."""
-    return msgspec.json.encode({"Version": "2012-10-17", "Id": "default", "Statement": statements}).decode()
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants to do: an AWS service on behalf of a resource, or a caller in an account."""
+
+    action: str
+    """For example `lambda:InvokeFunction`."""
+    resource: str = ""
+    """ARN; "" when the statements are known to be about it."""
+    service: str = ""
+    """For example `s3.amazonaws.com`; "" for a caller in an account."""
+    account: str = ""
+    """The caller's, 12 digits."""
+    caller: str = ""
+    """ARN of the user or role; "" stands for the account as a whole."""
+    context: Mapping[str, str] = {}
+    """Condition keys in lower case."""
+
+
+def document(statements: Sequence[Statement], head: Mapping[str, Any] = AWS_HEAD) -> str:
+    """The policy as GetPolicy returns it: compact JSON. `head` holds all of it but the statements."""
+    return msgspec.json.encode({**head, "Statement": statements}).decode()
+
+
+def allows(statements: Iterable[Statement], request: Request) -> bool:
+    """Whether some statement allows it and none denies it."""
+    allowed = False
+    for statement in statements:
+        if statement.get("Effect") == "Deny":
+            if _is_about(statement, request) and met(statement.get("Condition", {}), request.context) is not False:
+                return False
+        elif statement.get("Effect") == "Allow" and not allowed and "NotPrincipal" not in statement:
+            allowed = _is_about(statement, request) and met(statement.get("Condition", {}), request.context) is True
+    return allowed
 
 
 def may_invoke(
-    policy_statements: Iterable[Statement], principal_service: str, source_arn: str, source_account: str
+    statements: Iterable[Statement], principal_service: str, source_arn: str, source_account: str, resource: str = ""
 ) -> bool:
     """Whether a service (for example `s3.amazonaws.com`) may invoke on behalf of a resource of an account.
 
     `source_arn` is that resource's ARN, `source_account` its owner's 12 digits; "" when the service sends none.
+    `resource` is what it invokes.
     """
-    context = {
-        key: value for key, value in (("aws:sourcearn", source_arn), ("aws:sourceaccount", source_account)) if value
-    }
-    return any(
-        _allows(statement, context)
-        and (statement.get("Principal") == "*" or principal_service in _principals(statement, "Service"))
-        for statement in policy_statements
-    )
+    named = {"aws:sourcearn": source_arn, "aws:sourceaccount": source_account}
+    context = {"lambda:invokedviafunctionurl": "false", **{key: value for key, value in named.items() if value}}
+    request = Request(action=_INVOKE, resource=resource, service=principal_service, context=context)
+    return allows(statements, request)
 
 
-def account_may_invoke(policy_statements: Iterable[Statement], account: str) -> bool:
+def account_may_invoke(statements: Iterable[Statement], account: str, resource: str = "") -> bool:
     """Whether the policy opens the function to another account as a whole (12 digits)."""
-    context = {"aws:principalaccount": account}
-    for statement in policy_statements:
-        if not _allows(statement, context):
-            continue
-        named = _principals(statement, "AWS")
-        if statement.get("Principal") == "*" or "*" in named or any(f"::{account}:root" in arn for arn in named):
-            return True
-    return False
+    return account_may(statements, _INVOKE, account, resource)
 
 
-def _allows(statement: Statement, context: Mapping[str, str]) -> bool:
-    if statement.get("Effect") != "Allow" or not _covers(str(statement.get("Action", ""))):
-        return False
-    conditions = cast("dict[str, dict[str, str]]", statement.get("Condition", {}))
-    return all(
-        _holds(operator, wanted, context.get(key.lower()))
-        for operator, tests in conditions.items()
-        for key, wanted in tests.items()
+def account_may(
+    statements: Iterable[Statement], action: str, account: str, resource: str = "", caller: str = ""
+) -> bool:
+    """Whether the policy opens its resource to another account (12 digits), or to `caller` in it, for `action`."""
+    context = {"aws:principalaccount": account, "lambda:invokedviafunctionurl": "false"}
+    if caller:
+        context["aws:principalarn"] = _without_session(caller)
+    request = Request(action=action, resource=resource, account=account, caller=caller, context=context)
+    return allows(statements, request)
+
+
+def _is_about(statement: Statement, request: Request) -> bool:
+    return (
+        _covers(statement, "Principal", lambda principal: _names(principal, request))
+        and _covers(statement, "Action", lambda named: _some_like(map(str.lower, texts(named)), request.action.lower()))
+        and (
+            not request.resource
+            or _covers(statement, "Resource", lambda named: _some_like(texts(named), request.resource))
+        )
     )
 
 
-def _covers(action: str) -> bool:
-    return action.lower() in (_INVOKE.lower(), "lambda:*", "*")
+def _covers(statement: Statement, element: str, matches: Callable[[object], bool]) -> bool:
+    """By the element, or by the one that says what it is not."""
+    if element in statement:
+        return matches(statement[element])
+    return f"Not{element}" in statement and not matches(statement[f"Not{element}"])
 
 
-def _holds(operator: str, wanted: str, actual: str | None) -> bool:
-    if actual is None:
-        return False
-    if operator == "StringEquals":
-        return actual == wanted
-    if operator in ("ArnLike", "ArnEquals"):
-        return arn_like(wanted, actual)
-    return False
+def _some_like(patterns: Iterable[str], text: str) -> bool:
+    return any(glob_like(pattern, text) for pattern in patterns)
 
 
-def _principals(statement: Statement, kind: str) -> tuple[str, ...]:
-    principal = statement.get("Principal")
+def _names(principal: object, request: Request) -> bool:
+    if principal == "*":
+        return True
     if not isinstance(principal, dict):
-        return ()
-    named = cast("dict[str, Any]", principal).get(kind, ())
-    return (named,) if isinstance(named, str) else tuple(named)
+        return False
+    named = cast("dict[str, Any]", principal)
+    if request.service:
+        return request.service in texts(named.get("Service", [])) or "*" in texts(named.get("AWS", []))
+    return any(_is_caller(one, request) for one in texts(named.get("AWS", [])))
 
 
-def arn_like(pattern: str, arn: str) -> bool:
-    """IAM's ArnLike: the six parts between colons matched one by one; `*` and `?` stay within their part.
+def _is_caller(named: str, request: Request) -> bool:
+    if named in ("*", request.account):
+        return True
+    parts = named.split(":", 5)
+    if len(parts) != 6 or parts[4] != request.account:
+        return False
+    return parts[5] == "root" or named == request.caller or _same_role(named, request.caller)
 
-    Only the last part may itself hold colons.
-    """
-    wanted, given = pattern.split(":", 5), arn.split(":", 5)
-    return len(wanted) == len(given) and all(
-        _glob(part).fullmatch(text) is not None for part, text in zip(wanted, given, strict=True)
+
+def _same_role(role_arn: str, caller: str) -> bool:
+    """A session of a role acts for the role, wherever in a path that is."""
+    kind, _, role = role_arn.split(":", 5)[5].partition("/")
+    session = caller.split(":", 5)[5:]
+    return kind == "role" and bool(session) and session[0].split("/")[:2] == ["assumed-role", role.rpartition("/")[2]]
+
+
+def _without_session(caller: str) -> str:
+    """aws:PrincipalArn: of a role's session, the role."""
+    parts = caller.split(":", 5)
+    if len(parts) != 6 or not parts[5].startswith("assumed-role/"):
+        return caller
+    return ":".join([*parts[:2], "iam", *parts[3:5], f"role/{parts[5].split('/')[1]}"])
+
+
+#: conditions that keep a statement for everybody from being public, when they name something
+_NARROWING_KEYS = frozenset(
+    {
+        "aws:principalaccount",
+        "aws:principalarn",
+        "aws:principalorgid",
+        "aws:principalorgpaths",
+        "aws:sourceaccount",
+        "aws:sourcearn",
+        "aws:sourceip",
+        "aws:sourceorgid",
+        "aws:sourceorgpaths",
+        "aws:sourcevpc",
+        "aws:sourcevpce",
+        "aws:userid",
+        "lambda:eventsourcetoken",
+    }
+)
+
+
+def is_public(statement: Statement) -> bool:
+    """Whether it allows something to everybody."""
+    principal = statement.get("Principal")
+    everybody = principal == "*" or (
+        isinstance(principal, dict) and "*" in texts(cast("dict[str, Any]", principal).get("AWS", []))
     )
-
-
-@lru_cache(maxsize=4096)
-def _glob(pattern: str) -> re.Pattern[str]:
-    return re.compile(
-        "".join({"*": ".*", "?": "."}.get(character) or re.escape(character) for character in pattern), re.DOTALL
+    if statement.get("Effect") != "Allow" or not (everybody or "NotPrincipal" in statement):
+        return False
+    return not any(
+        key.lower() in _NARROWING_KEYS and "*" not in texts(wanted) and "Not" not in operator
+        for operator, tests in cast("dict[str, dict[str, Any]]", statement.get("Condition", {})).items()
+        for key, wanted in tests.items()
     )

@@ -19,9 +19,10 @@ from pilotlight.catalog.attached import (
     ScalingConfig,
     UrlConfig,
 )
-from pilotlight.catalog.names import LATEST, function_arn, partition
+from pilotlight.catalog.names import LATEST, LATEST_PUBLISHED, function_arn, partition
+from pilotlight.store.elf import NativeFile
 
-__all__ = ["LATEST", "RUNTIME_VERSION", "Function", "FunctionLayer", "FunctionVersion"]
+__all__ = ["LATEST", "LATEST_PUBLISHED", "RUNTIME_VERSION", "Function", "FunctionLayer", "FunctionVersion", "S3Object"]
 
 #: AWS counts the builds of a runtime; here there is one
 RUNTIME_VERSION = "v1"
@@ -37,6 +38,16 @@ class FunctionLayer(msgspec.Struct, frozen=True):
     code_blob: str
     """Hex SHA-256 of the stored package."""
     unzipped_size: int = 0
+    native: NativeFile | None = None
+    """One of its compiled files, when it has any."""
+
+
+class S3Object(msgspec.Struct, frozen=True):
+    """One version of an object: what a function that only refers to its package (S3ObjectStorageMode) refers to."""
+
+    bucket: str
+    key: str
+    version: str
 
 
 class FunctionVersion(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -44,8 +55,9 @@ class FunctionVersion(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     region: str
     name: str
     version: str = LATEST
-    runtime: str
-    handler: str
+    runtime: str = ""
+    """Empty for a container image, as `handler` is."""
+    handler: str = ""
     role: str
     description: str = ""
     package_type: str = "Zip"
@@ -59,13 +71,22 @@ class FunctionVersion(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     layers: tuple[FunctionLayer, ...] = ()
     """In the order in which they are laid over /opt."""
     code_blob: str
-    """Hex SHA-256 of the stored package: its name in the blob store."""
+    """Hex SHA-256 of the stored package: its name in the blob store; "" for a container image."""
     code_sha256: str
-    """Base64 SHA-256, as the API shows it."""
+    """As the API shows it: base64 SHA-256 of a package, the hex digest of a container image."""
     code_size: int
-    """Bytes of the package as uploaded."""
+    """Bytes of the package as uploaded; 0 for a container image."""
     unzipped_size: int = 0
-    """Bytes of the package unpacked: what counts against the account's code storage."""
+    """Bytes of the package unpacked."""
+    s3_object: S3Object | None = None
+    """Where the package is kept by its owner (S3ObjectStorageMode REFERENCE); None: it was copied."""
+    source_kms_key_arn: str = ""
+    image_uri: str = ""
+    """As given; "" for a zip package."""
+    resolved_image_uri: str = ""
+    """The same image by its digest."""
+    snap_start: str = "None"
+    """SnapStart.ApplyOn."""
     log_group: str = ""
     log_format: str = "Text"
     application_log_level: str = ""
@@ -88,6 +109,11 @@ class FunctionVersion(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     held: dict[str, Any] = {}
     """Members of FunctionConfiguration held and shown as they stand here, whose engine, where they have one, does not
     exist yet (`catalog/held.py` says which of them keep the function from running): VpcConfig, DeadLetterConfig ..."""
+
+    @property
+    def stored_bytes(self) -> int:
+        """What counts against the account's code storage: nothing when its owner keeps the package."""
+        return 0 if self.s3_object is not None else self.unzipped_size
 
     @property
     def function_arn(self) -> str:
@@ -139,6 +165,8 @@ class Function(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: dict[str, str] = {}
     policies: dict[str, tuple[dict[str, Any], ...]] = {}
     """Qualifier ("" for the unqualified function) -> the statements of its resource policy, as the API shows them."""
+    policy_heads: dict[str, dict[str, Any]] = {}
+    """Of policies given as whole documents: what these hold beside the statements (Version, Id)."""
     aliases: dict[str, Alias] = {}
     urls: dict[str, UrlConfig] = {}
     """By alias, "" for the unqualified function."""

@@ -6,6 +6,7 @@ reads what it wrote and other nodes' changes arrive the same way. A value is a f
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Generic, TypeVar
@@ -59,6 +60,7 @@ class Resources(Generic[T]):
         self._values: dict[Key, tuple[T, int]] = {}
         self._scopes: dict[tuple[str, str], dict[str, T]] = {}
         self._listeners: list[Callable[[Key, T | None], None]] = []
+        self._among = asyncio.Lock()
 
     def get(self, account: str, region: str, name: str) -> T | None:
         found = self._values.get((account, region, name))
@@ -100,6 +102,13 @@ class Resources(Generic[T]):
                 change = Remove(self.kind, path, revision)
             if await self._commit([change]):
                 return answer
+
+    async def change_among(
+        self, account: str, region: str, name: str, decide: Callable[[T | None], tuple[T | Keep | None, A]]
+    ) -> A:
+        """As `change`, for a decision that looks at other values too (that this one is unique): one at a time."""
+        async with self._among:
+            return await self.change(account, region, name, decide)
 
     # -- for the catalog ----------------------------------------------------------------------------------------------
 

@@ -128,7 +128,7 @@ def _seccomp() -> Finding:
 def _overlay() -> Finding:
     if any(line.split()[-1] == "overlay" for line in _read("/proc/filesystems").splitlines()):
         return Finding("overlayfs", "ok", "available, for layers")
-    return Finding("overlayfs", "info", "not loaded; layers, when they come, will want it", "sudo modprobe overlay")
+    return Finding("overlayfs", "info", "not loaded; functions with several layers need it", "sudo modprobe overlay")
 
 
 def _open_files() -> Finding:

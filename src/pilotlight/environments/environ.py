@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from pilotlight.catalog.credentials import Credentials
 from pilotlight.catalog.records import FunctionVersion
+from pilotlight.environments.invocation import Initialization
 
 
-def function_environ(version: FunctionVersion, credentials: Credentials, log_stream: str) -> dict[str, str]:
+def function_environ(
+    version: FunctionVersion, credentials: Credentials, log_stream: str, initialization: Initialization
+) -> dict[str, str]:
     """What the function's process finds in its environment; the function's own variables win where AWS lets them."""
     environ = {
         "LANG": "en_US.UTF-8",
@@ -28,7 +31,7 @@ def function_environ(version: FunctionVersion, credentials: Credentials, log_str
             "AWS_LAMBDA_FUNCTION_NAME": version.name,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory_mib),
             "AWS_LAMBDA_FUNCTION_VERSION": version.version,
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": initialization,
             "AWS_LAMBDA_LOG_GROUP_NAME": version.log_group_name,
             "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
             "AWS_LAMBDA_LOG_FORMAT": version.log_format,

@@ -19,8 +19,9 @@ import msgspec
 from pilotlight.catalog.credentials import CredentialIssuer, Identity
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import Clock
+from pilotlight.environments.code import Directories
 from pilotlight.environments.environ import function_environ
-from pilotlight.environments.invocation import Invocation, Outcome
+from pilotlight.environments.invocation import Initialization, Invocation, Outcome
 from pilotlight.environments.platform_log import PlatformLog
 from pilotlight.environments.process import LiveProcess
 from pilotlight.environments.state import State, check
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 #: how long the init phase may take before Lambda gives up and retries it inside the first invocation
 INIT_LIMIT_S = 10.0
+#: the same ahead of any invocation: at least this, and as long as the function's timeout
+PROVISIONED_INIT_LIMIT_S = 130.0
 
 
 class Launcher(Protocol):
@@ -47,8 +50,8 @@ class EnvironmentTools(msgspec.Struct, frozen=True):
     """What every environment of a node is made with."""
 
     launcher: Launcher
-    code_directory: Callable[[FunctionVersion], Awaitable[str]]
-    """Where the version's package lies unpacked, ready to run."""
+    directories: Callable[[FunctionVersion], Awaitable[Directories]]
+    """Where the version's package and its layers lie unpacked, ready to run."""
     runtime_notice: Callable[[FunctionVersion], str]
     """Words for START when the function runs on another interpreter than it asked for; "" otherwise."""
     log_store: LogStore
@@ -69,17 +72,29 @@ class EnvironmentOwner(Protocol):
         """No process could be made at all."""
         ...
 
+    def lost(self, environment: Environment) -> None:
+        """Its process died while it was idle."""
+        ...
+
     def gone(self, environment: Environment) -> None: ...
 
 
 class Environment:
-    def __init__(self, version: FunctionVersion, tools: EnvironmentTools, owner: EnvironmentOwner) -> None:
+    def __init__(
+        self,
+        version: FunctionVersion,
+        tools: EnvironmentTools,
+        owner: EnvironmentOwner,
+        initialization: Initialization = "on-demand",
+    ) -> None:
         self.version = version
+        self.provisioned = initialization == "provisioned-concurrency"
+        self._initialization: Initialization = initialization
         self.id = secrets.token_hex(16)
         self.state = State.STARTING
         self.idle_since = time.monotonic()
         self.born = self.idle_since
-        self.born_counted = True
+        self.born_counted = not self.provisioned
         """The pool counts it among those starting, until it is first available or gone."""
         self._tools = tools
         self._owner = owner
@@ -101,7 +116,7 @@ class Environment:
             version.account, version.region, version.log_group_name, self.log_stream_name
         )
         self._parser = LogStreamParser()
-        self._platform = PlatformLog(version)
+        self._platform = PlatformLog(version, initialization)
         self._identity = Identity(version.account, version.region, version.role, version.function_arn, self.id)
 
     # -- starting ----------------------------------------------------------------------------------------------------
@@ -115,7 +130,7 @@ class Environment:
         version = self.version
         self._launching = True
         try:
-            code_dir = await self._tools.code_directory(version)
+            directories = await self._tools.directories(version)
             self._platform.notice = self._tools.runtime_notice(version)
             now_ms = _now_ms()
             self._write(self._platform.init_start(now_ms), now_ms)
@@ -124,8 +139,9 @@ class Environment:
                 environment_id=self.id,
                 runtime=version.runtime,
                 handler=version.handler,
-                code_dir=code_dir,
-                environ=function_environ(version, credentials, self.log_stream_name),
+                code_dir=directories.code,
+                layer_dirs=directories.layers,
+                environ=function_environ(version, credentials, self.log_stream_name, self._initialization),
                 tmp_mib=version.tmp_mib,
                 memory_mib=version.memory_mib,
                 network=self._tools.network,
@@ -153,7 +169,7 @@ class Environment:
         session = RuntimeSession(self)
         self._process = live = LiveProcess(process, session, died=self._died, output=self._printed)
         if self._invocation is None:
-            self._timer = self._loop.call_later(INIT_LIMIT_S, self._init_timed_out)
+            self._timer = self._loop.call_later(self._init_limit_s, self._init_timed_out)
         await live.open()
         if first:
             await self._serve(process.sandbox)
@@ -180,6 +196,10 @@ class Environment:
                 self._servers.append(await self._loop.create_server(make, sock=listener))
         if self._ending:
             self._close_servers()
+
+    @property
+    def _init_limit_s(self) -> float:
+        return max(PROVISIONED_INIT_LIMIT_S, self.version.timeout_s) if self.provisioned else INIT_LIMIT_S
 
     @property
     def _ending(self) -> bool:
@@ -214,7 +234,8 @@ class Environment:
             self._deliver(self._invocation)
             return
         self._cancel_timer()
-        self._init_ms = init_ms
+        if not self.provisioned:  # provisioned, its time belongs to no invocation
+            self._init_ms = init_ms
         self._rest()
 
     def runtime_init_failed(self, error_type: str, body: bytes, max_rss_kib: int) -> None:
@@ -333,6 +354,7 @@ class Environment:
         elif self.state is State.IDLE:
             self._stop_process()
             self._to(State.RESETTING)
+            self._owner.lost(self)
 
     def _init_timed_out(self) -> None:
         self._timer = None

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
+
+Initialization = Literal["on-demand", "provisioned-concurrency"]
+"""Why an environment was initialised, as functions and platform logs are told."""
 
 
 class Outcome(msgspec.Struct, gc=False):

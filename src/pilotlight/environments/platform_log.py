@@ -8,7 +8,7 @@ the Telemetry API's schema, END has none, and SystemLogLevel decides which are w
 from __future__ import annotations
 
 from pilotlight.catalog.records import FunctionVersion
-from pilotlight.environments.invocation import Outcome
+from pilotlight.environments.invocation import Initialization, Outcome
 from pilotlight.observe import lines
 
 RUNTIME_VERSION = "v1"
@@ -17,10 +17,11 @@ RUNTIME_VERSION = "v1"
 class PlatformLog:
     """Makes messages; each method gives what is to be logged, "" for nothing. Times are epoch milliseconds."""
 
-    __slots__ = ("_json", "_memory_mib", "_only_warnings", "_version", "notice")
+    __slots__ = ("_initialization", "_json", "_memory_mib", "_only_warnings", "_version", "notice")
 
-    def __init__(self, version: FunctionVersion) -> None:
+    def __init__(self, version: FunctionVersion, initialization: Initialization = "on-demand") -> None:
         self._version = version
+        self._initialization = initialization
         self._memory_mib = version.memory_mib
         self._json = version.log_format == "JSON"
         self._only_warnings = self._json and version.system_log_level == "WARN"
@@ -34,12 +35,12 @@ class PlatformLog:
         arn = version.runtime_version_arn
         if self._json:
             family = f"{version.runtime.replace('python', 'python:')}.{RUNTIME_VERSION}"
-            return lines.json_init_start(at_ms, family, arn, version.name, version.version)
+            return lines.json_init_start(at_ms, family, arn, version.name, version.version, self._initialization)
         return lines.init_start(version.runtime, RUNTIME_VERSION, version.region, arn.rpartition(":")[2])
 
     def init_report(self, at_ms: int, init_ms: float, phase: str, status: str, error_type: str) -> str:
         if self._json:
-            return lines.json_init_report(at_ms, init_ms, phase, status, error_type)
+            return lines.json_init_report(at_ms, init_ms, phase, status, error_type, self._initialization)
         return lines.init_report(init_ms, phase, status, error_type)
 
     def start(self, at_ms: int, request_id: str) -> str:

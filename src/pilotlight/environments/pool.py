@@ -2,7 +2,8 @@
 
 An invocation that finds no idle environment waits, and one environment is started for it; whichever becomes available
 first takes it. Starts of different functions never wait for each other. A version that changed gets new environments;
-those of its former self finish what they serve and go. Nothing but the pool starts an environment.
+those of its former self finish what they serve and go. Provisioned environments (provisioned.py) are used first, and
+stay. Nothing but the pool starts an environment.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections import deque
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.environments.environment import Environment, EnvironmentTools
 from pilotlight.environments.invocation import Invocation, Outcome
+from pilotlight.environments.provisioned import Allocation, ProvisionedEnvironments
 from pilotlight.environments.state import State
 from pilotlight.runtimes import faults
 
@@ -34,16 +36,18 @@ def version_key(version: FunctionVersion) -> VersionKey:
 class VersionEnvironments:
     """The environments of one version; the owner they report to."""
 
-    __slots__ = ("_pool", "everyone", "idle", "starting", "version", "waiting")
+    __slots__ = ("_pool", "everyone", "idle", "provisioned", "starting", "version", "waiting")
 
     def __init__(self, version: FunctionVersion, pool: Pool) -> None:
         self.version = version
         self._pool = pool
         self.idle: list[Environment] = []
-        """Last in, first out, so that the ones not needed grow old."""
+        """Last in, first out, so that the ones not needed grow old; on-demand ones below the provisioned."""
         self.waiting: deque[Invocation] = deque()
         self.everyone: set[Environment] = set()
         self.starting = 0
+        """On demand."""
+        self.provisioned: ProvisionedEnvironments | None = None
 
     def run(self, invocation: Invocation) -> None:
         idle = self.idle
@@ -63,22 +67,47 @@ class VersionEnvironments:
         self.starting += 1
         environment.start()
 
+    def provision(self, count: int, *, anew: bool = False) -> None:
+        """Keep `count` environments initialised from now on."""
+        if self.provisioned is None:
+            self.provisioned = ProvisionedEnvironments(self._start_provisioned, self._pool.tools.clock)
+        self.provisioned.want(count, anew=anew)
+
+    def _start_provisioned(self) -> Environment:
+        environment = Environment(self.version, self._pool.tools, self, "provisioned-concurrency")
+        self.everyone.add(environment)
+        environment.start()
+        return environment
+
     def available(self, environment: Environment) -> None:
         if environment.born_counted:
             environment.born_counted = False
             self.starting -= 1
-        if self._outdated(environment) or time.monotonic() - environment.born > _MAX_AGE_S:
+        provisioned = self.provisioned
+        if (
+            self._outdated(environment)
+            or time.monotonic() - environment.born > _MAX_AGE_S
+            or (provisioned is not None and environment.provisioned and not provisioned.keeps(environment))
+        ):
             environment.retire()
-            return
-        if self.waiting:
+        elif self.waiting:
             environment.begin(self.waiting.popleft())
-        else:
+        elif provisioned is None or environment.provisioned:
             self.idle.append(environment)
+        else:
+            self.idle.insert(0, environment)
+
+    def lost(self, environment: Environment) -> None:
+        if environment.provisioned:
+            environment.retire()
 
     def _outdated(self, environment: Environment) -> bool:
         return environment.version.generation != self.version.generation or self.version.state == "Deleting"
 
     def start_failed(self, environment: Environment, reason: str) -> None:
+        if self.provisioned is not None and environment.provisioned:
+            self.provisioned.failed(environment, reason)
+            return
         if environment.born_counted:
             environment.born_counted = False
             self.starting -= 1
@@ -96,6 +125,8 @@ class VersionEnvironments:
             self.idle.remove(environment)
         while self.starting < len(self.waiting):
             self.start_one()
+        if self.provisioned is not None:
+            self.provisioned.gone(environment)
         self._pool.environment_gone(self)
 
     def renew(self, version: FunctionVersion) -> None:
@@ -104,6 +135,8 @@ class VersionEnvironments:
         self.version = version
         if not changed:
             return
+        if version.state == "Deleting" and self.provisioned is not None:
+            self.provisioned.want(0)
         idle, self.idle = self.idle, []
         for environment in idle:
             environment.retire()
@@ -126,6 +159,8 @@ class Pool:
         if self._sweeper is not None:
             self._sweeper.cancel()
         for versions in list(self._versions.values()):
+            if versions.provisioned is not None:
+                versions.provisioned.want(0)
             while versions.waiting:
                 versions.waiting.popleft().done(
                     Outcome(
@@ -152,6 +187,18 @@ class Pool:
         elif versions.version is not version:
             versions.renew(version)
         return versions
+
+    def provision(self, version: FunctionVersion, count: int, *, anew: bool = False) -> None:
+        """Keep `count` environments of `version` initialised from now on. `anew`: what failed is tried at once."""
+        if count or version_key(version) in self._versions:
+            self.of(version).provision(count, anew=anew)
+
+    def allocation(self, version: FunctionVersion) -> Allocation:
+        """How far the provisioned environments of `version` have come."""
+        versions = self._versions.get(version_key(version))
+        if versions is None or versions.provisioned is None:
+            return Allocation(0, "IN_PROGRESS")
+        return versions.provisioned.allocation
 
     def changed(self, version: FunctionVersion) -> None:
         """The catalog has a new value of this version, or it is gone."""
@@ -183,8 +230,14 @@ class Pool:
 
     def sweep(self, now: float) -> None:
         """Retire environments idle for too long, and the least recently used beyond the limit."""
-        idle = [environment for versions in self._versions.values() for environment in versions.idle]
-        idle.sort(key=lambda environment: environment.idle_since)
+        everyone = [environment for versions in self._versions.values() for environment in versions.idle]
+        for environment in everyone:
+            if environment.provisioned and now - environment.born > _MAX_AGE_S:
+                environment.retire()  # another takes its place
+        idle = sorted(
+            (environment for environment in everyone if not environment.provisioned),
+            key=lambda environment: environment.idle_since,
+        )
         surplus = len(idle) - self._max_idle
         for position, environment in enumerate(idle):
             if position < surplus or now - environment.idle_since > self._idle_s:

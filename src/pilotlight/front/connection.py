@@ -21,11 +21,11 @@ from pilotlight.front.authentication import authenticate, check_body
 from pilotlight.front.cycle import Cycle
 from pilotlight.front.desk import Desk
 from pilotlight.front.http_connection import Headers, HttpConnection
-from pilotlight.front.payload import check_json
 from pilotlight.front.request_head import Head
-from pilotlight.front.router import header_credential, scope_of, service_of
+from pilotlight.front.router import header_credential, is_function_url, scope_of, service_of
 from pilotlight.front.sigv4 import Claim
 from pilotlight.invoke.messages import InvokeReply, InvokeRequest
+from pilotlight.invoke.payload import EVENT_LIMIT, INVOKE_ASYNC_LIMIT, check_event_size, check_json, check_size
 
 #: answers larger than this are not copied to be joined with their head
 _JOIN_LIMIT = 64 * 1024
@@ -38,6 +38,8 @@ class _Rare(msgspec.Struct, gc=False):
     """Their headers are not valid: said when the body has been read, as the connection is good for more."""
     claim: Claim | None = None
     head: Head | None = None
+    event_limit: int = 0
+    """Bytes its payload may have, when fewer than others' may."""
     cors: Headers = []
 
 
@@ -79,7 +81,10 @@ class Connection(HttpConnection):
             fields.get(b"host") not in self._admitted or b"origin" in fields or b"sec-fetch-site" in fields
         ):
             self._desk.guard.check(fields, self._local_address(), self.parser.get_http_version())
-        route = self._routes.get(self.url) or self._routes.parse(self.url)
+            is_url = is_function_url(fields.get(b"host", b"").decode("latin-1"))
+        else:
+            is_url = False
+        route = None if is_url else self._routes.get(self.url) or self._routes.parse(self.url)
         if route is None or self.parser.get_method() != b"POST" or not self._begin_invocation(route, headers, fields):
             self._begin_cycle(headers, fields)
 
@@ -90,9 +95,9 @@ class Connection(HttpConnection):
             return
         self._pieces.append(body)
         self._size += len(body)
-        if self._size > invocations.EVENT_LIMIT:
+        if self._size > EVENT_LIMIT:
             # A chunked body has no length to refuse beforehand. An Event's is counted to its end, for the message.
-            invocations.check_size(self._size, "RequestResponse")
+            check_size(self._size, "RequestResponse")
 
     def body_complete(self) -> None:
         request = self._request
@@ -140,6 +145,8 @@ class Connection(HttpConnection):
         )
         if route.is_async_api:
             request.invocation_type = "Event"
+            rare = rare or _Rare()
+            rare.event_limit = INVOKE_ASYNC_LIMIT
         else:
             try:
                 invocations.read_options(request, fields)
@@ -148,7 +155,7 @@ class Connection(HttpConnection):
                 rare.error = error
         length = fields.get(b"content-length")
         if length is not None and len(length) > 6:
-            invocations.check_size(int(length), request.invocation_type)
+            check_size(int(length), request.invocation_type)
         if b"origin" in fields:
             rare = rare or _Rare()
             rare.cors = desk.guard.cors_headers(fields)
@@ -172,11 +179,13 @@ class Connection(HttpConnection):
                     check_body(self._desk, rare.claim, rare.head, payload)
                 if rare.error is not None:
                     raise rare.error
+                if rare.event_limit:
+                    check_event_size(len(payload), rare.event_limit)
             elif self._cors:
                 self._cors = []
             if payload:
-                if len(payload) > invocations.EVENT_LIMIT:
-                    invocations.check_size(len(payload), request.invocation_type)
+                if len(payload) > EVENT_LIMIT:
+                    check_size(len(payload), request.invocation_type)
                 check_json(payload)
             else:
                 request.payload = b"{}"

@@ -14,13 +14,19 @@ from typing import Any
 import msgspec
 
 from pilotlight import __version__
-from pilotlight.errors import AwsError, InternalError, RequestEntityTooLargeException, ServiceException
+from pilotlight.errors import (
+    AwsError,
+    InternalError,
+    NotImplementedException,
+    RequestEntityTooLargeException,
+    ServiceException,
+)
 from pilotlight.front import answers
 from pilotlight.front.authentication import authenticate, check_body
 from pilotlight.front.body_digest import DigestedReceive, replayed
 from pilotlight.front.desk import Desk
 from pilotlight.front.request_head import Head
-from pilotlight.front.router import Destination, scope_of, service_of
+from pilotlight.front.router import Destination, is_function_url, scope_of, service_of
 from pilotlight.wire.messages import WireRequest, WireResponse
 
 logger = logging.getLogger(__name__)
@@ -65,6 +71,11 @@ class Dispatch:
         reply = Reply(send, head)
         service = ""
         try:
+            if is_function_url(head.host):
+                raise NotImplementedException(
+                    f"{head.host} is the host of a function URL. Its configuration is kept, but this version of "
+                    "Pilotlight does not serve function URLs yet: use Invoke."
+                )
             if head.raw_path == _OWN or head.raw_path.startswith(_OWN + "/"):
                 page = self._pages.get(head.raw_path) if head.method == "POST" else None
                 if page is not None:

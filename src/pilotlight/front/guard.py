@@ -21,6 +21,7 @@ from pilotlight.settings import Settings, SettingsError
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 _REMEMBERED_HOSTS = 1024
 _PREFLIGHT_SECONDS = b"600"
+_URL_LABEL = ".lambda-url."
 
 
 def check_exposure(settings: Settings) -> None:
@@ -117,6 +118,8 @@ class Guard:
     def _check_host(self, authority: bytes, local_address: str) -> None:
         name = split_host(authority.decode("latin-1"))
         if self._name_allowed(name):
+            if _URL_LABEL in name:
+                return  # not remembered: its paths are its function's, and none of them is an invocation's
             if len(self.admitted) >= _REMEMBERED_HOSTS:
                 self.admitted.clear()
             self.admitted.add(authority)

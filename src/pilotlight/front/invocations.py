@@ -11,16 +11,13 @@ from urllib.parse import unquote
 import httptools
 import msgspec
 
-from pilotlight.errors import AwsError, RequestEntityTooLargeException, ValidationException
+from pilotlight.errors import AwsError, ValidationException
 from pilotlight.front.desk import Desk
-from pilotlight.front.payload import check_client_context
 from pilotlight.front.router import query_value
-from pilotlight.invoke.messages import InvocationType, InvokeReply, InvokeRequest
+from pilotlight.invoke.messages import Extras, InvocationType, InvokeReply, InvokeRequest
+from pilotlight.invoke.payload import check_client_context
 from pilotlight.wire.models import load_model
 from pilotlight.wire.validate import OperationValidator
-
-SYNC_LIMIT = 6 * 1024 * 1024
-EVENT_LIMIT = 1024 * 1024
 
 _PREFIX = b"/2015-03-31/functions/"
 _SUFFIX = b"/invocations"
@@ -33,6 +30,14 @@ _TYPES: dict[bytes | None, InvocationType] = {
     b"RequestResponse": "RequestResponse",
     b"Event": "Event",
     b"DryRun": "DryRun",
+}
+_TENANT = b"x-amz-tenant-id"
+_DURABLE = b"x-amz-durable-execution-name"
+_MEMBERS = {
+    b"x-amz-invocation-type": "InvocationType",
+    b"x-amz-log-type": "LogType",
+    _TENANT: "TenantId",
+    _DURABLE: "DurableExecutionName",
 }
 _LOG_TAIL: dict[bytes | None, bool] = {None: False, b"None": False, b"Tail": True}
 
@@ -94,7 +99,7 @@ def read_options(request: InvokeRequest, fields: dict[bytes, bytes]) -> None:
     log = fields.get(b"x-amz-log-type")
     if kind is not None or log is not None:
         if kind not in _TYPES or log not in _LOG_TAIL:
-            raise _refused_by_model(request, kind, log)
+            raise _refused_by_model(request, fields)
         request.invocation_type = _TYPES[kind]
         request.log_tail = _LOG_TAIL[log] and request.invocation_type == "RequestResponse"
     context = fields.get(b"x-amz-client-context")
@@ -104,22 +109,11 @@ def read_options(request: InvokeRequest, fields: dict[bytes, bytes]) -> None:
         # Lambda passes it on for synchronous invocations only.
         if request.invocation_type == "RequestResponse":
             request.client_context = text
+    if _TENANT in fields or _DURABLE in fields:
+        request.extras = _extras(request, fields)
     trace = fields.get(b"x-amzn-trace-id")
     if trace is not None:
         request.trace_header = trace.decode("latin-1")
-
-
-def check_size(size: int, kind: InvocationType) -> None:
-    """Raise what Lambda answers to a payload of `size` bytes that is too large. Its frontend names the error
-    RequestEntityTooLargeException, although the model has RequestTooLargeException."""
-    if size > SYNC_LIMIT:
-        raise RequestEntityTooLargeException(
-            f"Request must be smaller than {SYNC_LIMIT} bytes for the InvokeFunction operation"
-        )
-    if kind == "Event" and size > EVENT_LIMIT:
-        raise RequestEntityTooLargeException(
-            f"{size} byte payload is too large for the Event invocation type (limit {EVENT_LIMIT} bytes)"
-        )
 
 
 def result_head(desk: Desk, version: str) -> bytes:
@@ -146,13 +140,21 @@ def reply_headers(reply: InvokeReply, request_id: str) -> list[tuple[bytes, byte
     return headers
 
 
-def _refused_by_model(request: InvokeRequest, kind: bytes | None, log: bytes | None) -> AwsError:
-    params = {"FunctionName": request.function}
-    if kind is not None:
-        params["InvocationType"] = kind.decode("latin-1")
-    if log is not None:
-        params["LogType"] = log.decode("latin-1")
-    return ValidationException(_validator().errors(params) or "The request is not valid.")
+def _extras(request: InvokeRequest, fields: dict[bytes, bytes]) -> Extras:
+    members = _given(request, fields)
+    if message := _validator().errors(members):
+        raise ValidationException(message)
+    return Extras(members.get("TenantId"), members.get("DurableExecutionName"))
+
+
+def _refused_by_model(request: InvokeRequest, fields: dict[bytes, bytes]) -> AwsError:
+    return ValidationException(_validator().errors(_given(request, fields)) or "The request is not valid.")
+
+
+def _given(request: InvokeRequest, fields: dict[bytes, bytes]) -> dict[str, str]:
+    """The members of Invoke that the model constrains, as the request gives them."""
+    given = {member: fields[name].decode("latin-1") for name, member in _MEMBERS.items() if name in fields}
+    return {"FunctionName": request.function, **given}
 
 
 @functools.cache

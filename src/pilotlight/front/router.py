@@ -157,6 +157,12 @@ def region_in_host(authority: str) -> str:
     return next((label for label in split_host(authority).split(".") if _REGION.fullmatch(label)), "")
 
 
+def is_function_url(authority: str) -> bool:
+    """Whether it is the host of a function URL: `abc123.lambda-url.us-east-1.localhost`, or `.on.aws`."""
+    labels = split_host(authority).split(".")
+    return len(labels) > 2 and labels[1] == "lambda-url"
+
+
 def _service_of_host(authority: str) -> str:
     """`lambda.us-east-1.amazonaws.com`, `bucket.s3.localhost`, `bucket.localhost` ...; "" for a plain name."""
     name = split_host(authority)

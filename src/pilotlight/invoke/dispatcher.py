@@ -1,9 +1,10 @@
 """Runs what lies on the asynchronous queue: claims due events, invokes, and retries as Lambda does.
 
 A function error is retried after one minute, then after two; a throttle or a failure of ours goes back with 1 s to
-5 min of back-off until the event is six hours old. An event leaves the queue only in the transaction that says it is
-done: a node killed at any moment runs it again, so delivery is at least once. Source: developer guide, "How Lambda
-handles errors and retries with asynchronous invocation".
+5 min of back-off until the event is six hours old. The event invoke config of the qualifier that was invoked may allow
+fewer retries and a lower age. An event leaves the queue only in the transaction that says it is done, and that sends
+its result to destinations and dead letter queues: a node killed at any moment runs it again, so delivery is at least
+once. Source: developer guide, "How Lambda handles errors and retries with asynchronous invocation".
 """
 
 from __future__ import annotations
@@ -13,12 +14,17 @@ import contextlib
 import logging
 from collections.abc import Callable
 
+from pilotlight.catalog.attached import EventInvokeConfig
+from pilotlight.catalog.catalog import Catalog
+from pilotlight.catalog.records import LATEST, FunctionVersion
 from pilotlight.clock import Clock
 from pilotlight.environments.invocation import Outcome
-from pilotlight.errors import AwsError, ResourceNotFoundException
+from pilotlight.errors import AwsError, NotImplementedException, ResourceNotFoundException
 from pilotlight.invoke.async_event import QUEUE_PREFIX, AsyncEvent, decode, encode
-from pilotlight.invoke.invoker import Invoker, Resolver
+from pilotlight.invoke.invocable import check
+from pilotlight.invoke.invoker import Invoker
 from pilotlight.invoke.messages import InvokeRequest
+from pilotlight.invoke.results import Condition, Ending, Response, changes, refused
 from pilotlight.store.interface import Change, Done, QueueItem, Retry, Store
 
 logger = logging.getLogger(__name__)
@@ -29,6 +35,7 @@ BACKOFF_LAST_MS = 300_000
 MAX_AGE_MS = 6 * 3600 * 1000
 #: longer than any function may run; a node that dies gives its leases back when it starts again
 LEASE_MS = 20 * 60 * 1000
+_DEFAULTS = EventInvokeConfig()
 _LOOK_AGAIN_MS = 60_000
 
 
@@ -38,7 +45,7 @@ class Dispatcher:
         *,
         store: Store,
         invoker: Invoker,
-        resolver: Resolver,
+        catalog: Catalog,
         clock: Clock,
         limit: int,
         permitted: Callable[[AsyncEvent], bool],
@@ -46,7 +53,7 @@ class Dispatcher:
         """`limit` is how many events run at once; `permitted` tells whether a trigger may still invoke."""
         self._store = store
         self._invoker = invoker
-        self._resolve = resolver.resolve
+        self._catalog = catalog
         self._clock = clock
         self._limit = limit
         self._permitted = permitted
@@ -107,67 +114,109 @@ class Dispatcher:
 
     def _begin(self, item: QueueItem) -> None:
         event = decode(item.body)
+        version: FunctionVersion | None = None
         self._running += 1
 
         def done(outcome: Outcome) -> None:
+            assert version is not None
             self._running -= 1
-            self._settle(self._after(item, event, outcome))
+            self._settle(self._after(item, event, version, outcome))
 
         try:
             if not self._permitted(event):
                 raise ResourceNotFoundException(f"{event.source} may no longer invoke {event.function}")
-            version = self._resolve(event.account, event.region, event.function, event.qualifier)
-            self._invoker.run(
-                version,
-                InvokeRequest(
-                    event.account,
-                    event.region,
-                    event.function,
-                    event.qualifier,
-                    event.request_id,
-                    event.payload,
-                    trace_header=event.trace_header,
-                ),
-                done,
+            version = self._catalog.resolve(event.account, event.region, event.function, event.qualifier)
+            if self._invoker.admission.reserves_nothing(version):
+                self._running -= 1
+                self._settle(self._end(item, event, version, "ZeroReservedConcurrency"))
+                return
+            if self._clock.time_ms() > self._expires_ms(event):
+                self._running -= 1
+                self._settle(self._end(item, event, version, "EventAgeExceeded"))
+                return
+            request = InvokeRequest(
+                event.account,
+                event.region,
+                event.function,
+                event.qualifier,
+                event.request_id,
+                event.payload,
+                trace_header=event.trace_header,
             )
+            check(version, request)
+            self._invoker.run(version, request, done)
         except ResourceNotFoundException as error:
             self._running -= 1
             logger.warning("event %s is dropped: %s", event.request_id, error)
-            self._settle(Done(item.queue, item.item_id, item.lease))
-        except AwsError:
+            self._settle([Done(item.queue, item.item_id, item.lease)])
+        except AwsError as error:
             self._running -= 1
-            self._settle(self._back_off(item, event))
+            if isinstance(error, NotImplementedException):
+                logger.warning("event %s waits: %s", event.request_id, error)
+            self._settle(self._back_off(item, event, version, refused(error)))
 
-    def _after(self, item: QueueItem, event: AsyncEvent, outcome: Outcome) -> Change:
+    def _after(self, item: QueueItem, event: AsyncEvent, version: FunctionVersion, outcome: Outcome) -> list[Change]:
         if outcome.never_ran:
-            return self._back_off(item, event)
+            return self._back_off(item, event, version, Response(500, outcome.payload))
+        response = Response(200, outcome.payload, outcome.function_error)
         if not outcome.function_error:
-            return Done(item.queue, item.item_id, item.lease)
+            return self._end(item, event, version, "Success", response)
         event.failures += 1
-        if event.failures > len(RETRY_WAITS_MS):
-            logger.info("event %s of %s failed %d times", event.request_id, event.function, event.failures)
-            return Done(item.queue, item.item_id, item.lease)
-        return self._retry(item, event, RETRY_WAITS_MS[event.failures - 1])
+        allowed = self._config(event).maximum_retry_attempts
+        if event.failures > (len(RETRY_WAITS_MS) if allowed is None else allowed):
+            return self._end(item, event, version, "RetriesExhausted", response)
+        due_at_ms = self._clock.time_ms() + RETRY_WAITS_MS[event.failures - 1]
+        if due_at_ms > self._expires_ms(event):
+            return self._end(item, event, version, "EventAgeExceeded", response)
+        return [Retry(item.queue, item.item_id, item.lease, due_at_ms, encode(event))]
 
-    def _back_off(self, item: QueueItem, event: AsyncEvent) -> Change:
-        if self._clock.time_ms() - event.accepted_ms >= MAX_AGE_MS:
-            logger.info("event %s of %s is given up: six hours old", event.request_id, event.function)
-            return Done(item.queue, item.item_id, item.lease)
+    def _back_off(
+        self, item: QueueItem, event: AsyncEvent, version: FunctionVersion | None, response: Response
+    ) -> list[Change]:
+        now_ms, expires_ms = self._clock.time_ms(), self._expires_ms(event)
+        if now_ms >= expires_ms:
+            return self._end(item, event, version, "EventAgeExceeded", response)
         wait_ms = min(BACKOFF_FIRST_MS << min(event.refusals, 20), BACKOFF_LAST_MS)
         event.refusals += 1
-        return self._retry(item, event, wait_ms)
+        due_at_ms = min(now_ms + wait_ms, expires_ms)
+        return [Retry(item.queue, item.item_id, item.lease, due_at_ms, encode(event))]
 
-    def _retry(self, item: QueueItem, event: AsyncEvent, wait_ms: int) -> Change:
-        return Retry(item.queue, item.item_id, item.lease, self._clock.time_ms() + wait_ms, encode(event))
+    def _end(
+        self,
+        item: QueueItem,
+        event: AsyncEvent,
+        version: FunctionVersion | None,
+        condition: Condition,
+        response: Response | None = None,
+    ) -> list[Change]:
+        """The event leaves the queue, and its result goes where it is to go."""
+        done = Done(item.queue, item.item_id, item.lease)
+        if condition != "Success":
+            logger.info("event %s of %s is given up: %s", event.request_id, event.function, condition)
+        if version is None:
+            return [done]
+        count = event.failures + (1 if condition == "Success" else 0)
+        ending = Ending(event, version, condition, count, self._clock.time_ms(), response)
+        return [done, *changes(ending, self._config(event))]
 
-    def _settle(self, change: Change) -> None:
-        task = asyncio.create_task(self._record(change))
+    def _config(self, event: AsyncEvent) -> EventInvokeConfig:
+        """How the qualifier that was invoked is to be retried; a function's own config is that of $LATEST."""
+        view = self._catalog.function(event.account, event.region, event.function)
+        configs = view.function.event_invokes if view else {}
+        return configs.get(event.qualifier or LATEST, _DEFAULTS)
+
+    def _expires_ms(self, event: AsyncEvent) -> int:
+        age_s = self._config(event).maximum_event_age_s
+        return event.accepted_ms + (MAX_AGE_MS if age_s is None else age_s * 1000)
+
+    def _settle(self, changes: list[Change]) -> None:
+        task = asyncio.create_task(self._record(changes))
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
 
-    async def _record(self, change: Change) -> None:
+    async def _record(self, changes: list[Change]) -> None:
         try:
-            await self._store.transact([change])
+            await self._store.transact(changes)
         except Exception:
             # Not lost: its lease ends, and it runs again. At least once is the promise.
             logger.exception("the end of an event could not be recorded")

@@ -17,14 +17,15 @@ from typing import Protocol
 
 import msgspec
 
-from pilotlight.catalog import names
+from pilotlight.catalog.held import RUNS
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import Clock
 from pilotlight.environments.invocation import Invocation, Outcome
 from pilotlight.environments.pool import Pool
-from pilotlight.errors import AwsError, ResourceConflictException, ServiceException, ServiceUnavailableException
-from pilotlight.invoke.admission import Admission
+from pilotlight.errors import AwsError, ServiceException, ServiceUnavailableException
+from pilotlight.invoke.admission import Admission, Seat
 from pilotlight.invoke.async_event import AsyncEvent, enqueue
+from pilotlight.invoke.invocable import check, qualifier_of
 from pilotlight.invoke.messages import InvokeReply, InvokeRequest
 from pilotlight.observe.counters import Counters
 from pilotlight.store.interface import Store
@@ -61,11 +62,8 @@ class Invoker:
             if self._draining:
                 raise ServiceUnavailableException("The node is stopping.")
             version = self._resolve(request.account, request.region, request.function, request.qualifier)
-            if version.state != "Active":
-                raise ResourceConflictException(
-                    "The operation cannot be performed at this time. "
-                    f"The function is currently in the following state: {version.state}"
-                )
+            if version.state != "Active" or version.held or version.runtime not in RUNS or request.extras:
+                check(version, request)
             kind = request.invocation_type
             if kind == "RequestResponse":
                 self.run(version, request, _SyncCall(version, reply, request.log_tail).done)
@@ -88,23 +86,25 @@ class Invoker:
         return await future
 
     def run(self, version: FunctionVersion, request: InvokeRequest, done: Callable[[Outcome], None]) -> None:
-        """Admit and run on an environment. Raises TooManyRequestsException when there is no room."""
-        scope = (version.account, version.region)
+        """Admit and run on an environment. Raises TooManyRequestsException when there is no room.
+
+        The caller has seen to it that `version` is one that may run (invocable.py).
+        """
         try:
-            self.admission.enter(scope)
+            seat = self.admission.enter(version)
         except AwsError:
             self._counters.throttled(version)
             raise
         try:
-            self._pool.run(version, self._invocation(version, request, _Admitted(self, scope, version, done).done))
+            self._pool.run(version, self._invocation(version, request, _Admitted(self, seat, version, done).done))
         except Exception:
-            self.left(scope)
+            self.left(seat)
             raise
 
     def _invocation(
         self, version: FunctionVersion, request: InvokeRequest, done: Callable[[Outcome], None]
     ) -> Invocation:
-        qualifier = _qualifier_of(request)
+        qualifier = qualifier_of(request)
         arn = version.function_arn
         client_context = request.client_context
         return Invocation(
@@ -124,7 +124,7 @@ class Invoker:
             account=version.account,
             region=version.region,
             function=version.name,
-            qualifier=_qualifier_of(request),
+            qualifier=qualifier_of(request),
             request_id=request.request_id,
             payload=request.payload,
             caller=request.caller,
@@ -148,8 +148,8 @@ class Invoker:
             outcome.init_ms is not None,
         )
 
-    def left(self, scope: tuple[str, str]) -> None:
-        self.admission.leave(scope)
+    def left(self, seat: Seat) -> None:
+        seat.leave()
         if self._draining and not self.admission.in_flight:
             self._quiet.set()
 
@@ -168,19 +168,17 @@ class Invoker:
 class _Admitted:
     """Leaves the admission and counts, whatever the outcome, then passes it on."""
 
-    __slots__ = ("_done", "_invoker", "_scope", "_version")
+    __slots__ = ("_done", "_invoker", "_seat", "_version")
 
-    def __init__(
-        self, invoker: Invoker, scope: tuple[str, str], version: FunctionVersion, done: Callable[[Outcome], None]
-    ) -> None:
+    def __init__(self, invoker: Invoker, seat: Seat, version: FunctionVersion, done: Callable[[Outcome], None]) -> None:
         self._invoker = invoker
-        self._scope = scope
+        self._seat = seat
         self._version = version
         self._done = done
 
     def done(self, outcome: Outcome) -> None:
         invoker = self._invoker
-        invoker.left(self._scope)
+        invoker.left(self._seat)
         if not outcome.never_ran:
             invoker.count(self._version, outcome)
         self._done(outcome)
@@ -222,10 +220,3 @@ def new_trace_header() -> str:
     """An X-Ray trace header for a call that came without one, not sampled."""
     getrandbits = random.getrandbits
     return f"Root=1-{int(time.time()):08x}-{getrandbits(96):024x};Parent={getrandbits(64):016x};Sampled=0"
-
-
-def _qualifier_of(request: InvokeRequest) -> str | None:
-    """The qualifier that was asked for, wherever in the request it stood. The reference has been resolved already."""
-    if request.qualifier is not None or ":" not in request.function:
-        return request.qualifier
-    return names.parse(request.function, None, request.account, request.region).qualifier

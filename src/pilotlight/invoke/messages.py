@@ -11,6 +11,14 @@ from pilotlight.errors import AwsError
 InvocationType = Literal["RequestResponse", "Event", "DryRun"]
 
 
+class Extras(msgspec.Struct, frozen=True, gc=False):
+    """What few calls ask for: apart, so that the others carry one None."""
+
+    tenant_id: str | None = None
+    durable_name: str | None = None
+    """What the client calls the durable execution that is to be started."""
+
+
 class InvokeRequest(msgspec.Struct, gc=False):
     """One Invoke call, already authenticated, not yet resolved to a version."""
 
@@ -30,6 +38,7 @@ class InvokeRequest(msgspec.Struct, gc=False):
     """ARN of who calls, or "" for an anonymous caller in development mode."""
     source: str = ""
     """For a call by a trigger: its service principal, for example `s3.amazonaws.com`."""
+    extras: Extras | None = None
 
 
 class InvokeReply(msgspec.Struct, gc=False):

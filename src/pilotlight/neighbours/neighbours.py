@@ -56,6 +56,10 @@ class Neighbours:
         await self._connections.close()
         await self._embedded.stop()
 
+    def has(self, service: str) -> bool:
+        """Whether the service, by its signing name, can be asked at all."""
+        return self._routing.has(service)
+
     def is_embedded(self, service: str) -> bool:
         """Whether the service is the embedded one, whose contents end with the node."""
         return self._routing.has(service) and self._routing.endpoint(service).embedded

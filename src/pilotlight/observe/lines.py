@@ -104,12 +104,19 @@ class XRayLine(msgspec.Struct, frozen=True):
 # LogFormat JSON: the same moments as records of the Telemetry API's schema (2022-12-13).
 
 
-def json_init_start(time_ms: int, runtime_version: str, runtime_version_arn: str, name: str, version: str) -> str:
+def json_init_start(
+    time_ms: int,
+    runtime_version: str,
+    runtime_version_arn: str,
+    name: str,
+    version: str,
+    initialization: str = "on-demand",
+) -> str:
     return _platform(
         time_ms,
         "initStart",
         {
-            "initializationType": "on-demand",
+            "initializationType": initialization,
             "phase": "init",
             "runtimeVersion": runtime_version,
             "runtimeVersionArn": runtime_version_arn,
@@ -123,9 +130,11 @@ def json_start(time_ms: int, request_id: str, version: str) -> str:
     return _platform(time_ms, "start", {"requestId": request_id, "version": version})
 
 
-def json_init_report(time_ms: int, init_ms: float, phase: str, status: str, error_type: str = "") -> str:
+def json_init_report(
+    time_ms: int, init_ms: float, phase: str, status: str, error_type: str = "", initialization: str = "on-demand"
+) -> str:
     record: dict[str, Any] = {
-        "initializationType": "on-demand",
+        "initializationType": initialization,
         "phase": phase,
         "status": status,
         "metrics": {"durationMs": round(init_ms, 3)},

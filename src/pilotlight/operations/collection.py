@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 
 from pilotlight.operations.context import OperationsContext
+from pilotlight.operations.durable_executions import remove_forgotten
 
 
 async def collect_unused(context: OperationsContext, put_before_ms: int) -> list[str]:
     """Remove what no version refers to and what was put before that moment (epoch ms); gives the SHA-256s."""
+    await remove_forgotten(context)
     in_use = context.catalog.blobs_in_use()
     context.packages.collect(in_use)
     stored = await asyncio.to_thread(lambda: list(context.blobs.stored()))

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pilotlight.catalog.records import FunctionVersion
+from pilotlight.operations.runtimes import CUSTOM
 
 Configuration = dict[str, Any]
 
@@ -17,7 +18,8 @@ Configuration = dict[str, Any]
 def configuration(version: FunctionVersion, arn: str) -> Configuration:
     """FunctionConfiguration. `arn` is qualified when the client named a qualifier: AWS echoes what was asked."""
     answer = listed_configuration(version, arn)
-    answer["RuntimeVersionConfig"] = {"RuntimeVersionArn": version.runtime_version_arn}
+    if version.runtime not in ("", CUSTOM):
+        answer["RuntimeVersionConfig"] = {"RuntimeVersionArn": version.runtime_version_arn}
     answer["State"] = version.state
     answer["StateReason"] = version.state_reason or None
     answer["StateReasonCode"] = version.state_reason_code or None
@@ -33,9 +35,7 @@ def listed_configuration(version: FunctionVersion, arn: str) -> Configuration:
     answer: Configuration = {
         "FunctionName": version.name,
         "FunctionArn": arn,
-        "Runtime": version.runtime,
         "Role": version.role,
-        "Handler": version.handler,
         "CodeSize": version.code_size,
         "Description": version.description,
         "Timeout": version.timeout_s,
@@ -48,12 +48,21 @@ def listed_configuration(version: FunctionVersion, arn: str) -> Configuration:
         "PackageType": version.package_type,
         "Architectures": [version.architecture],
         "EphemeralStorage": {"Size": version.tmp_mib},
-        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
         "LoggingConfig": _logging(version),
         **version.held,
     }
+    if version.runtime:
+        answer["Runtime"] = version.runtime
+    if version.handler:
+        answer["Handler"] = version.handler
+    if "CapacityProviderConfig" not in version.held:
+        # Off is true: no snapshot is made yet.
+        answer["SnapStart"] = {"ApplyOn": version.snap_start, "OptimizationStatus": "Off"}
     if version.environment_given:
         answer["Environment"] = {"Variables": version.environment}
+    if not version.environment and version.snap_start == "None":
+        # A key with nothing to encrypt is kept but not shown (acceptance tests of terraform-provider-aws).
+        answer.pop("KMSKeyArn", None)
     if version.layers:
         answer["Layers"] = [{"Arn": layer.arn, "CodeSize": layer.code_size} for layer in version.layers]
     return answer

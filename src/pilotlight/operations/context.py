@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pilotlight.catalog.catalog import Catalog
 from pilotlight.clock import Clock
+from pilotlight.environments.provisioned import Allocation
+from pilotlight.invoke.messages import InvokeReply, InvokeRequest
 from pilotlight.operations.code_location import CodeLocation
 from pilotlight.settings import Settings
 from pilotlight.store.blobs import Blobs
@@ -17,6 +20,31 @@ from pilotlight.store.packages import Packages
 class RuntimesCheck(Protocol):
     def check(self, runtime: str, architecture: str) -> None:
         """Raise InvalidParameterValueException, with a sentence, when this machine cannot run `runtime`."""
+        ...
+
+
+class Provisioned(Protocol):
+    def allocation(self, account: str, region: str, name: str, qualifier: str) -> Allocation:
+        """How far the provisioned concurrency of an existing function's qualifier has come."""
+        ...
+
+
+class Invokes(Protocol):
+    async def invoke(self, request: InvokeRequest) -> InvokeReply:
+        """Never raises: an error is in the reply."""
+        ...
+
+
+class EventSources(Protocol):
+    """What event source mappings read from, as far as it stands next door and can be asked."""
+
+    async def queue_attributes(self, arn: str) -> Mapping[str, str] | None:
+        """By SQS's names; None when there is no SQS to ask. InvalidParameterValueException, as Lambda words it, when
+        SQS refuses."""
+        ...
+
+    async def has_stream(self, arn: str) -> bool:
+        """Of Kinesis (a stream, or a consumer of one) or DynamoDB; True when there is nobody to ask."""
         ...
 
 
@@ -35,3 +63,8 @@ class OperationsContext:
     runtimes: RuntimesCheck
     code_from_s3: CodeFromS3
     code_location: CodeLocation
+    event_sources: EventSources
+    provisioned: Provisioned
+    invoker: Invokes
+    concurrency_changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by whoever divides an account's concurrency, so that no two give away the last of it."""

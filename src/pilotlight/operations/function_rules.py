@@ -1,52 +1,31 @@
-"""What AWS demands of a function's configuration beyond the model's constraints, each with AWS's own words.
+"""From a request that configures a function to the record's fields: CreateFunction and UpdateFunctionConfiguration.
 
-CreateFunction and UpdateFunctionConfiguration share these. A rule takes the request's parameters and returns the
-record's fields, or raises. Source: developer guide (quotas, environment variables, advanced logging), errors recorded
-by LocalStack's snapshot tests and quoted in public issue threads.
+The rules of each member stand in `members/`, by family; here is which member goes to which, and what is judged only
+when all of them are known. Layers and code are looked up, so they are not among them (`function_layers`, `deployment`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from pilotlight.catalog.records import FunctionVersion
-from pilotlight.errors import InvalidParameterValueException, ValidationException
-
-Params = Mapping[str, Any]
-Fields = dict[str, Any]
-
-MAX_TIMEOUT_S = 900
-MAX_MEMORY_MIB = 10_240
-MAX_TMP_MIB = 10_240
-MAX_ENVIRONMENT_BYTES = 4096
-MAX_LAYERS = 5
-
-#: developer guide, "Defined runtime environment variables", the reserved ones
-RESERVED_KEYS = frozenset(
-    {
-        "_HANDLER",
-        "_X_AMZN_TRACE_ID",
-        "AWS_ACCESS_KEY",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_DEFAULT_REGION",
-        "AWS_EXECUTION_ENV",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-        "AWS_LAMBDA_FUNCTION_NAME",
-        "AWS_LAMBDA_FUNCTION_VERSION",
-        "AWS_LAMBDA_INITIALIZATION_TYPE",
-        "AWS_LAMBDA_LOG_GROUP_NAME",
-        "AWS_LAMBDA_LOG_STREAM_NAME",
-        "AWS_LAMBDA_MAX_CONCURRENCY",
-        "AWS_LAMBDA_RUNTIME_API",
-        "AWS_REGION",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-        "LAMBDA_RUNTIME_DIR",
-        "LAMBDA_TASK_ROOT",
-    }
+from pilotlight.operations.members import (
+    dead_letters,
+    durable,
+    environment,
+    limits,
+    logs,
+    managed,
+    network,
+    package,
+    snapstart,
 )
+from pilotlight.operations.members.asked import Asked, Fields
+from pilotlight.operations.runtime_lifecycle import refuse_closed
+from pilotlight.operations.runtimes import CUSTOM, check_machine
 
 _AS_GIVEN = {
     "Role": "role",
@@ -56,97 +35,89 @@ _AS_GIVEN = {
     "Timeout": "timeout_s",
     "MemorySize": "memory_mib",
 }
-_EMPTY_VPC: dict[str, Any] = {"SubnetIds": [], "SecurityGroupIds": [], "VpcId": "", "Ipv6AllowedForDualStack": False}
+
+_FIELDS: dict[str, Callable[[Asked, Any], Fields]] = {
+    "EphemeralStorage": lambda _, given: {"tmp_mib": given["Size"]},
+    "TracingConfig": lambda _, given: {"tracing": given["Mode"]} if "Mode" in given else {},
+    "Environment": environment.environment,
+    "LoggingConfig": logs.logging,
+    "SnapStart": snapstart.snap_start,
+}
 
 
-def fields(params: Params, before: FunctionVersion | None) -> Fields:
-    """The record's fields that `params` set, checked; `before` is the version being updated, None for a new one."""
-    _check_limits(params)
+def _kept(asked: Asked, given: Any) -> Any:
+    """As it was given; an empty one takes it away."""
+    return given or None
+
+
+#: member -> the member the API shows it as, and what it shows (None: nothing)
+_HELD: dict[str, tuple[str, Callable[[Asked, Any], Any]]] = {
+    "AcceleratorConfig": ("AcceleratorConfig", managed.accelerator),
+    "CapacityProviderConfig": ("CapacityProviderConfig", managed.capacity_provider),
+    "DeadLetterConfig": ("DeadLetterConfig", dead_letters.dead_letters),
+    "DurableConfig": ("DurableConfig", durable.durable),
+    "FileSystemConfigs": ("FileSystemConfigs", network.file_systems),
+    "ImageConfig": ("ImageConfigResponse", package.image_config),
+    "KMSKeyArn": ("KMSKeyArn", _kept),
+    "RuntimeConfig": ("RuntimeConfig", _kept),
+    "TenancyConfig": ("TenancyConfig", _kept),
+    "VpcConfig": ("VpcConfig", network.vpc),
+}
+
+_TOGETHER: tuple[Callable[[FunctionVersion], None], ...] = (
+    limits.check_limits,
+    package.check_custom_runtime,
+    managed.check_managed,
+    snapstart.check_snapstart,
+    network.check_mountable,
+)
+
+
+def created_fields(asked: Asked) -> Fields:
+    """What a new function's record is made of besides its code and layers, each member checked by itself."""
+    params = asked.call.params
+    values: Fields = {"package_type": params.get("PackageType", "Zip"), **logs.logging(asked, {}), **_fields(asked)}
+    if "CapacityProviderConfig" in params:
+        values.setdefault("memory_mib", managed.SMALLEST_MEMORY_MIB)
+    if "DurableConfig" in params:
+        values.setdefault("timeout_s", durable.usual_timeout_s(params["DurableConfig"]["ExecutionTimeout"]))
+    return values
+
+
+def updated(asked: Asked) -> FunctionVersion:
+    """The version `asked.before` becomes, its layers aside; each member is checked by itself and with the others."""
+    before = asked.before
+    assert before is not None
+    changed = msgspec.structs.replace(before, **_fields(asked))
+    refuse_closed(asked.context, changed.runtime, creating=False)
+    if "Runtime" in asked.call.params:
+        check_machine(asked.context, changed.runtime, changed.architecture)
+    check_together(changed)
+    return changed
+
+
+def check_together(version: FunctionVersion) -> None:
+    """What AWS demands of a configuration as a whole."""
+    for check in _TOGETHER:
+        check(version)
+
+
+def _fields(asked: Asked) -> Fields:
+    params = asked.call.params
     values: Fields = {field: params[member] for member, field in _AS_GIVEN.items() if member in params}
-    if "EphemeralStorage" in params:
-        values["tmp_mib"] = params["EphemeralStorage"]["Size"]
-    if "TracingConfig" in params:
-        values["tracing"] = params["TracingConfig"].get("Mode", "PassThrough")
-    if "Environment" in params:
-        values["environment"] = _environment(params["Environment"].get("Variables") or {})
-        values["environment_given"] = True
-    if "VpcConfig" in params:
-        # One with subnets was refused before: this is the empty one, which AWS shows from then on.
-        values["held"] = {**(before.held if before else {}), "VpcConfig": _EMPTY_VPC}
-    if "LoggingConfig" in params:
-        values.update(_logging(params["LoggingConfig"], before))
-    return values
-
-
-def check_package(params: Params) -> None:
-    """A new function's package type, and what must and must not go with it."""
-    if params.get("PackageType", "Zip") == "Image":
-        if params.get("Handler") or params.get("Runtime") or params.get("Layers"):
-            raise InvalidParameterValueException(
-                "Please don't provide Handler or Runtime or Layer when the intended function PackageType is Image."
-            )
-    elif not params.get("Handler") or not params.get("Runtime"):
-        raise InvalidParameterValueException(
-            "Runtime and Handler are mandatory parameters for functions created with deployment packages."
-        )
-
-
-def check_layers(params: Params) -> None:
-    if len(params.get("Layers") or ()) > MAX_LAYERS:
-        raise InvalidParameterValueException("Cannot reference more than 5 layers.")
-
-
-def _check_limits(params: Params) -> None:
-    """The model allows more than AWS does outside of managed instances, which are not here."""
-    if params.get("Timeout", 0) > MAX_TIMEOUT_S:
-        raise ValidationException(_too_large(params["Timeout"], "timeout", MAX_TIMEOUT_S))
-    if params.get("MemorySize", 0) > MAX_MEMORY_MIB:
-        raise ValidationException(
-            "'MemorySize' value failed to satisfy constraint: "
-            f"Member must have value less than or equal to {MAX_MEMORY_MIB}"
-        )
-    tmp_mib = params.get("EphemeralStorage", {}).get("Size", 0)
-    if tmp_mib > MAX_TMP_MIB:
-        raise ValidationException(_too_large(tmp_mib, "ephemeralStorage.size", MAX_TMP_MIB))
-
-
-def _too_large(value: int, member: str, limit: int) -> str:
-    return (
-        f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: "
-        f"Member must have value less than or equal to {limit}"
-    )
-
-
-def _environment(variables: dict[str, str]) -> dict[str, str]:
-    reserved = [key for key in variables if key in RESERVED_KEYS]
-    if reserved:
-        raise InvalidParameterValueException(
-            "Lambda was unable to configure your environment variables because the environment variables you have "
-            "provided contains reserved keys that are currently not supported for modification. "
-            f"Reserved keys used in this request: {', '.join(reserved)}"
-        )
-    measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
-    if len(measured.encode()) > MAX_ENVIRONMENT_BYTES:
-        raise InvalidParameterValueException(
-            "Lambda was unable to configure your environment variables because the environment variables you have "
-            f"provided exceeded the 4KB limit. String measured: {measured}"
-        )
-    return variables
-
-
-def _logging(given: Params, before: FunctionVersion | None) -> Fields:
-    """LoggingConfig is merged member by member; levels exist with JSON only, and are INFO unless said."""
-    log_format = given.get("LogFormat", before.log_format if before else "Text")
-    values: Fields = {"log_format": log_format, "application_log_level": "", "system_log_level": ""}
-    if "LogGroup" in given:
-        values["log_group"] = given["LogGroup"]
-    if log_format == "JSON":
-        application, system = (before.application_log_level, before.system_log_level) if before else ("", "")
-        values["application_log_level"] = given.get("ApplicationLogLevel") or application or "INFO"
-        values["system_log_level"] = given.get("SystemLogLevel") or system or "INFO"
-    elif given.get("ApplicationLogLevel") or given.get("SystemLogLevel"):
-        raise InvalidParameterValueException(
-            'LogLevel is not supported when LogFormat is set to "Text". '
-            'Remove LogLevel from your request or change the LogFormat to "JSON" and try again.'
-        )
-    return values
+    for member, rule in _FIELDS.items():
+        if member in params:
+            values.update(rule(asked, params[member]))
+    held: dict[str, Any] = dict(asked.before.held) if asked.before else {}
+    if "RuntimeConfig" in params:
+        values.setdefault("runtime", CUSTOM)
+    elif values.get("runtime", CUSTOM) != CUSTOM:
+        held.pop("RuntimeConfig", None)
+    for member, (shown_as, rule) in _HELD.items():
+        if member in params:
+            shown = rule(asked, params[member])
+            if shown is None or shown == []:
+                held.pop(shown_as, None)
+            else:
+                held[shown_as] = shown
+    return {**values, "held": held}

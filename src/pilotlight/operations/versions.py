@@ -8,16 +8,17 @@ import msgspec
 
 from pilotlight.catalog import lifecycle, names
 from pilotlight.catalog.catalog import FunctionChange, FunctionView
-from pilotlight.catalog.records import LATEST, Function, FunctionVersion
+from pilotlight.catalog.records import LATEST, LATEST_PUBLISHED, Function, FunctionVersion
 from pilotlight.errors import (
     InvalidParameterValueException,
     ResourceConflictException,
     ResourceNotFoundException,
 )
-from pilotlight.operations import code, unsupported
+from pilotlight.operations import code
 from pilotlight.operations.authorization import function_named
 from pilotlight.operations.configuration import Configuration, configuration, listed_configuration
 from pilotlight.operations.context import OperationsContext
+from pilotlight.operations.members import managed, snapstart
 from pilotlight.operations.paging import Key, page
 from pilotlight.operations.revisions import check_revision
 from pilotlight.wire.messages import Call
@@ -29,21 +30,30 @@ FUNCTIONS_ONLY = (
 
 
 async def publish_version(context: OperationsContext, call: Call) -> Configuration:
-    """$LATEST as it is under the next number, Active at once; when nothing changed since, the version there is."""
+    """$LATEST as it is under the next number; when nothing changed since, the version there is.
+
+    It is Active at once, except where AWS has something to prepare: a snapshot, or environments on a capacity provider.
+    """
     params = call.params
     name = function_named(call, params["FunctionName"])
     if name.qualifier not in (None, LATEST):
         raise InvalidParameterValueException(FUNCTIONS_ONLY)
-    unsupported.refuse(params)
 
     def publish(view: FunctionView | None) -> tuple[FunctionChange | None, FunctionVersion]:
         latest = changeable_latest(name, view, params.get("RevisionId"))
         assert view is not None
+        managed.check_publish_to(latest, params.get("PublishTo"))
         _check_sha256(latest, params.get("CodeSha256"))
-        if (existing := unchanged_since(view, latest)) is not None:
+        if (existing := unchanged_since(view, latest, params.get("PublishTo"))) is not None:
             return None, existing
-        code.check_storage(context, call, latest.unzipped_size)
-        function, version = _published(view.function, latest, context.clock.time_ms(), params.get("Description"))
+        code.check_storage(context, call, latest.stored_bytes)
+        managed.check_versions_of_provider(context, latest)
+        now_ms = context.clock.time_ms()
+        function, version = _published(
+            view.function, latest, now_ms, params.get("PublishTo"), params.get("Description")
+        )
+        if latest.snap_start == snapstart.ON or "CapacityProviderConfig" in latest.held:
+            version = lifecycle.created(version, now_ms, context.settings.state_delay_ms)
         # AWS gives $LATEST a new RevisionId too.
         return FunctionChange(function, (lifecycle.revised(latest), version)), version
 
@@ -63,7 +73,9 @@ async def list_versions_by_function(context: OperationsContext, call: Call) -> d
 
 
 def list_key(version: FunctionVersion) -> Key:
-    return version.name, 0 if version.version == LATEST else int(version.version)
+    """$LATEST first, $LATEST.PUBLISHED second, then by number."""
+    unnumbered = {LATEST: -1, LATEST_PUBLISHED: 0}.get(version.version)
+    return version.name, int(version.version) if unnumbered is None else unnumbered
 
 
 def changeable_latest(name: names.FunctionName, view: FunctionView | None, revision_id: str | None) -> FunctionVersion:
@@ -72,13 +84,12 @@ def changeable_latest(name: names.FunctionName, view: FunctionView | None, revis
         raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
     latest = view.latest
     check_revision(latest.revision_id, revision_id, "GetFunction/GetAlias")
-    phase = lifecycle.phase(latest)
-    if phase is lifecycle.Phase.UPDATING:
+    if latest.last_update_status == "InProgress":
         raise ResourceConflictException(
             "The operation cannot be performed at this time. "
             f"An update is in progress for resource: {name.function_arn}"
         )
-    if phase is not lifecycle.Phase.ACTIVE:
+    if lifecycle.phase(latest) not in lifecycle.SETTLED:
         raise ResourceConflictException(
             "The operation cannot be performed at this time. "
             f"The function is currently in the following state: {latest.state}"
@@ -86,36 +97,42 @@ def changeable_latest(name: names.FunctionName, view: FunctionView | None, revis
     return latest
 
 
-def unchanged_since(view: FunctionView, latest: FunctionVersion) -> FunctionVersion | None:
-    """The last version published, when `latest` is what it was published from."""
-    last = view.versions.get(str(view.function.next_version - 1))
+def unchanged_since(view: FunctionView, latest: FunctionVersion, publish_to: str | None) -> FunctionVersion | None:
+    """The last version published (of those `publish_to` makes), when `latest` is what it was published from."""
+    last = view.versions.get(LATEST_PUBLISHED if publish_to else str(view.function.next_version - 1))
     return last if last is not None and last.published_from == latest.fingerprint else None
 
 
 def published_pending(
-    context: OperationsContext, function: Function, latest: FunctionVersion
+    context: OperationsContext, function: Function, latest: FunctionVersion, publish_to: str | None
 ) -> tuple[Function, FunctionVersion]:
     """A version published along with new code: it is Pending as long as that is being prepared."""
+    managed.check_versions_of_provider(context, latest)
     now_ms = context.clock.time_ms()
-    function, version = _published(function, latest, now_ms, None)
-    fresh = msgspec.structs.replace(
-        version, last_update_status="Successful", last_update_status_reason="", last_update_status_reason_code=""
-    )
-    return function, lifecycle.created(fresh, now_ms, context.settings.state_delay_ms)
+    function, version = _published(function, latest, now_ms, publish_to, None)
+    return function, lifecycle.created(version, now_ms, context.settings.state_delay_ms)
 
 
 def _published(
-    function: Function, latest: FunctionVersion, now_ms: int, description: str | None
+    function: Function, latest: FunctionVersion, now_ms: int, publish_to: str | None, description: str | None
 ) -> tuple[Function, FunctionVersion]:
     version = msgspec.structs.replace(
         latest,
-        version=str(function.next_version),
+        version=LATEST_PUBLISHED if publish_to else str(function.next_version),
         description=latest.description if description is None else description,
         published_from=latest.fingerprint,
+        state="Active",
+        state_reason="",
+        state_reason_code="",
+        last_update_status="Successful",
+        last_update_status_reason="",
+        last_update_status_reason_code="",
+        settles_at_ms=0,
         revision_id=lifecycle.new_revision_id(),
         last_modified_ms=now_ms,
-        settles_at_ms=0,
     )
+    if publish_to:
+        return function, version
     return msgspec.structs.replace(function, next_version=function.next_version + 1), version
 
 

@@ -78,7 +78,8 @@ def _namespaces(mode: Literal["root", "user"], answer: _Answer, refused: list[st
 def _process(reason: str) -> Driver:
     gaps = (
         "isolation: functions run as ordinary processes of this user and can read and signal whatever it can",
-        "/tmp, /opt and /var/task: TMPDIR and LAMBDA_TASK_ROOT name the places used instead",
+        "/tmp, /opt and /var/task: TMPDIR and LAMBDA_TASK_ROOT name the places used instead; layers are on the search "
+        "paths (sys.path, PATH, LD_LIBRARY_PATH) one after the other, and not at /opt",
         "the network: functions reach what this machine reaches",
         "memory, CPU and /tmp limits",
     )

@@ -1,7 +1,8 @@
 """The `process` driver: no isolation, said loudly, for machines that allow none. A plain fork; code where it lies.
 
 What AWS promises at fixed places is offered elsewhere: the task root is the package's own directory, TMPDIR a private
-one, layers are put on sys.path, and the two listeners are on the host's loopback at ports of their own.
+one, layers are put on sys.path, PATH and LD_LIBRARY_PATH one after the other, and the two listeners are on the host's
+loopback at ports of their own. A function that opens files under /opt finds none there.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from urllib.parse import quote_plus
 
 import msgspec
 
+#: of the messages S3 sends to topics
+NOTIFICATION_SUBJECT = "Amazon S3 Notification"
 #: eTag of a delete marker: the MD5 of nothing
 _MARKER_ETAG = "d41d8cd98f00b204e9800998ecf8427e"
 #: kinds whose records are version 2.3; the rest of ours are 2.1

@@ -19,11 +19,12 @@ import msgspec
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import Clock
 from pilotlight.errors import AwsError, InternalError, InvalidArgument, ServiceUnavailableException
+from pilotlight.invoke.deliveries import Delivery
 from pilotlight.store.interface import Change, Put, Remove, Store, StoreError
 from pilotlight.triggers.s3_backend import S3Backend
 from pilotlight.triggers.s3_configuration import BucketNotifications, Target, argument_name, parse, render
-from pilotlight.triggers.s3_event import test_event
-from pilotlight.triggers.s3_targets import TargetFault, Targets
+from pilotlight.triggers.s3_event import NOTIFICATION_SUBJECT, test_event
+from pilotlight.triggers.targets import TargetFault, Targets
 from pilotlight.wire.messages import WireRequest, WireResponse
 
 logger = logging.getLogger(__name__)
@@ -32,8 +33,9 @@ RECORD_KIND = "s3-notifications"
 PRINCIPAL = "s3.amazonaws.com"
 _CANNOT_VALIDATE = "Unable to validate the following destination configurations"
 
-MayInvoke = Callable[[FunctionVersion, str, str, str], bool]
-"""(version, principal, source ARN, source account) -> whether the function's policy allows it."""
+MayInvoke = Callable[[FunctionVersion, "str | None", str, str, str], bool]
+"""(version, the qualifier it was named by, principal, source ARN, source account) -> whether the policy of the
+function, or of that version or alias, allows it."""
 
 
 class Resolve(Protocol):
@@ -124,7 +126,8 @@ class S3Notifications:
         """Whether S3 may (still) invoke a function for the bucket `source_arn`. Raises ResourceNotFoundException."""
         version = self._resolve(account, region, function, qualifier)
         settings = self._by_bucket.get(source_arn.rpartition(":")[2])
-        return self._may_invoke(version, PRINCIPAL, source_arn, settings.account if settings is not None else account)
+        owner = settings.account if settings is not None else account
+        return self._may_invoke(version, qualifier, PRINCIPAL, source_arn, owner)
 
     async def _region(self, request: WireRequest, bucket: str) -> str:
         owner = request.headers.get("x-amz-expected-bucket-owner")
@@ -162,7 +165,7 @@ class S3Notifications:
             version = self._resolve(target.account, target.region, name, qualifier or None)
         except AwsError:
             return target.arn, "The destination Lambda does not exist"
-        if self._may_invoke(version, PRINCIPAL, wanted.bucket_arn, wanted.account):
+        if self._may_invoke(version, qualifier or None, PRINCIPAL, wanted.bucket_arn, wanted.account):
             return None
         return f"{target.arn}, null", f"Not authorized to invoke function [{target.arn}]"
 
@@ -172,7 +175,17 @@ class S3Notifications:
         noun = "queue" if target.kind == "sqs" else "topic"
         event = test_event(wanted.bucket, self._clock.time_ms(), request.request_id, _host_id())
         try:
-            await self._targets.send(target.arn, msgspec.json.encode(event).decode())
+            message = msgspec.json.encode(event).decode()
+            await self._targets.deliver(
+                Delivery(
+                    wanted.account,
+                    wanted.region,
+                    self._clock.time_ms(),
+                    arn=target.arn,
+                    message=message,
+                    subject=NOTIFICATION_SUBJECT,
+                )
+            )
         except TargetFault as fault:
             if fault.missing:
                 return target.arn, f"The destination {noun} does not exist"

@@ -13,18 +13,25 @@ import msgspec
 from pilotlight.clock import Clock
 from pilotlight.errors import ServiceException
 from pilotlight.invoke.async_event import AsyncEvent
+from pilotlight.invoke.deliveries import Delivery, enqueue
 from pilotlight.settings import Settings
 from pilotlight.store.interface import Change, Store, StoreError
 from pilotlight.triggers.s3_backend import Request, S3Backend
 from pilotlight.triggers.s3_configuration import BucketNotifications
-from pilotlight.triggers.s3_delivery import Deliverer, Delivery, enqueue
-from pilotlight.triggers.s3_event import ObjectEvent, RequestFacts, Sequencer, event_bridge_entry, record
+from pilotlight.triggers.s3_event import (
+    NOTIFICATION_SUBJECT,
+    ObjectEvent,
+    RequestFacts,
+    Sequencer,
+    event_bridge_entry,
+    record,
+)
 from pilotlight.triggers.s3_filter import event_matches, family
 from pilotlight.triggers.s3_ingest import posted_records
 from pilotlight.triggers.s3_notifications import PRINCIPAL, MayInvoke, Resolve, S3Notifications
-from pilotlight.triggers.s3_targets import Targets
 from pilotlight.triggers.s3_watch import BucketDeletionWatch, S3Watch
 from pilotlight.triggers.s3_writes import Kind, Write, query_parameters, recognise
+from pilotlight.triggers.targets import Targets
 from pilotlight.wire.messages import WireRequest, WireResponse
 from pilotlight.wire.s3_address import S3Address, s3_address
 
@@ -34,7 +41,7 @@ EnqueueEvent = Callable[[str, bytes, str, str], Change]
 
 
 class S3Tap:
-    """`start` before the first request, `stop` at the end. Fits `neighbours.forward.Tap`."""
+    """`start` before the first request. Fits `neighbours.forward.Tap`."""
 
     def __init__(
         self,
@@ -43,6 +50,7 @@ class S3Tap:
         store: Store,
         clock: Clock,
         request: Request,
+        targets: Targets,
         resolve: Resolve,
         may_invoke: MayInvoke,
         enqueue_event: EnqueueEvent,
@@ -55,8 +63,6 @@ class S3Tap:
         self._enqueue_event = enqueue_event
         self._sequencer = Sequencer(clock.time_ms)
         self._backend = S3Backend(request)
-        targets = Targets(request)
-        self._deliverer = Deliverer(store, clock, targets)
         self.notifications = S3Notifications(
             store=store,
             clock=clock,
@@ -69,10 +75,6 @@ class S3Tap:
 
     async def start(self) -> None:
         await self.notifications.load()
-        self._deliverer.start()
-
-    async def stop(self) -> None:
-        await self._deliverer.stop()
 
     async def embedded_started(self) -> None:
         """The embedded S3 has been started, empty."""
@@ -160,7 +162,12 @@ class S3Tap:
                 changes.append(self._enqueue_event(target.arn, payload, PRINCIPAL, settings.bucket_arn))
             else:
                 delivery = Delivery(
-                    target.account, target.region, self._clock.time_ms(), arn=target.arn, message=payload.decode()
+                    target.account,
+                    target.region,
+                    self._clock.time_ms(),
+                    arn=target.arn,
+                    message=payload.decode(),
+                    subject=NOTIFICATION_SUBJECT,
                 )
                 changes.append(enqueue(delivery))
         if settings.event_bridge:

@@ -43,6 +43,8 @@ def _rest_body(model: Model, error: AwsError, headers: dict[str, str]) -> dict[s
                 value = error.message
             else:
                 continue
+        if name == "Type" and not value:
+            continue  # AWS leaves it out of some
         if member.location == "header":
             headers[member.wire_name] = str(value)
         else:

@@ -113,10 +113,12 @@ class ServiceApi:
         quirks, operation = self._quirks, self.model.operation(name)
         members = operation.input.members if operation.input else {}
         backend = {name: member.shape for name, member in members.items() if name in quirks.backend_enums}
+        judged = [member.shape.element for name, member in members.items() if name in quirks.judged_lists]
+        open_enums = {shape.name for shape in backend.values()} | {part.shape.name for part in judged if part}
         prepared = self._prepared[name] = _Prepared(
             operation,
             OperationParser(operation, self.model.protocol),
-            OperationValidator(operation, open_enums=frozenset(shape.name for shape in backend.values())),
+            OperationValidator(operation, frozenset(open_enums), quirks.enum_orders),
             OperationRenderer(self.model, operation, quirks.statuses.get(name), quirks.payload_type),
             tuple((name, shape.enum, quirks.backend_enums[name]) for name, shape in backend.items()),
         )

@@ -8,7 +8,8 @@ reported once, on its collection, together with everything that is asked of it (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Mapping, Sized
+from types import MappingProxyType
 from typing import Any, cast
 
 from pilotlight.wire.models import Member, Operation, Shape
@@ -25,10 +26,17 @@ _NOT_NULL = "Member must not be null"
 
 
 class OperationValidator:
-    """Checks parameters of one operation. `open_enums` names enum shapes whose values are somebody else's to judge."""
+    """Checks parameters of one operation. `open_enums` names enum shapes whose values are somebody else's to judge;
+    `enum_orders` has the values of some in the order they are to be listed in."""
 
-    def __init__(self, operation: Operation, open_enums: frozenset[str] = frozenset()) -> None:
-        self._check = _Checks(open_enums).contents(operation.input) if operation.input is not None else None
+    def __init__(
+        self,
+        operation: Operation,
+        open_enums: frozenset[str] = frozenset(),
+        enum_orders: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    ) -> None:
+        checks = _Checks(open_enums, enum_orders)
+        self._check = checks.contents(operation.input) if operation.input is not None else None
 
     def errors(self, params: dict[str, Any]) -> str | None:
         """AWS's message, or None when every constraint holds."""
@@ -45,8 +53,9 @@ class OperationValidator:
 class _Checks:
     """Builds one function per shape; None stands for "nothing to check"."""
 
-    def __init__(self, open_enums: frozenset[str]) -> None:
+    def __init__(self, open_enums: frozenset[str], enum_orders: Mapping[str, tuple[str, ...]]) -> None:
         self._open_enums = open_enums
+        self._enum_orders = enum_orders
         self._contents: dict[str, Check | None] = {}
 
     def contents(self, shape: Shape) -> Check | None:
@@ -81,7 +90,7 @@ class _Checks:
         if shape.pattern is not None and shape.type == "string":
             rules.append(_matches(shape.pattern))
         if shape.enum and shape.name not in self._open_enums:
-            rules.append(_one_of(shape.enum))
+            rules.append(_one_of(self._enum_orders.get(shape.name, shape.enum)))
         return rules
 
     def _structure(self, shape: Shape) -> Check | None:

@@ -231,11 +231,12 @@ class PythonLauncher:
         runtime_dir = (await self._set(self._interpreter(spec.runtime))).path
         layers = [
             f"{layer}/{part}"
-            for layer in reversed(spec.layer_dirs)
             for part in (f"python/lib/{spec.runtime}/site-packages", "python")
+            for layer in reversed(spec.layer_dirs)
         ]
+        commands, libraries = ([f"{layer}/{part}" for layer in reversed(spec.layer_dirs)] for part in ("bin", "lib"))
         environ = {
-            "PATH": os.environ.get("PATH", os.defpath),
+            "PATH": ":".join([os.environ.get("PATH", os.defpath), *commands]),
             "PYTHONPATH": runtime_dir,
             "TMPDIR": sandbox.private_dir,
             "AWS_ENDPOINT_URL": f"http://{_address(sandbox.aws_endpoint)}",
@@ -245,6 +246,8 @@ class PythonLauncher:
             "LAMBDA_RUNTIME_DIR": runtime_dir,
             "AWS_LAMBDA_RUNTIME_API": _address(sandbox.runtime_api),
         }
+        if libraries:
+            environ.setdefault("LD_LIBRARY_PATH", ":".join([spec.code_dir, f"{spec.code_dir}/lib", *libraries]))
         if path.execute:
             environ["_PILOTLIGHT_PYTHON_DIRS"] = ":".join(layers)
             environ["_PILOTLIGHT_HIDDEN"] = ":".join(self._interpreter(spec.runtime).packages)
@@ -344,6 +347,7 @@ def _order(
         "environ": environ,
         "exec": path.execute,
         "shadowed": path.shadowed,
+        "path_files": path.path_files,
         "task_root": task_root,
         "python_dirs": python_dirs,
         "kept": False,

@@ -28,6 +28,8 @@ class StartPath(msgspec.Struct, frozen=True):
     execute: bool = False
     shadowed: tuple[str, ...] = ()
     """Modules of the runtime set, loaded before the handler, of which the function brings its own."""
+    path_files: bool = False
+    """The package or a layer has .pth files, which AWS's bootstrap reads."""
     reason: str = ""
 
 
@@ -62,16 +64,17 @@ def from_package(code_dir: str, layer_dirs: Iterable[str], runtime: str, loaded:
     for layer in layers:
         roots += [os.path.join(layer, path) for path in ("python", f"python/lib/{runtime}/site-packages")]
     names = {name for root in roots for name in _modules(root)}
+    path_files = any(name.endswith(".pth") for root in roots if os.path.isdir(root) for name in os.listdir(root))
     shadowed = tuple(sorted(names & loaded.fresh & loaded.distributed - {"awslambdaric"}))
     if clash := names & (loaded.base - loaded.distributed):
         return StartPath(execute=True, shadowed=shadowed, reason=f"the package has a module {min(clash)}")
     if clash := names & loaded.full:
-        return StartPath("bare", shadowed=shadowed, reason=f"the package has a module {min(clash)}")
+        return StartPath("bare", False, shadowed, path_files, f"the package has a module {min(clash)}")
     wanted = loaded.full & loaded.distributed
     for root in roots:
         for path in _vendored(root, wanted):
-            return StartPath("bare", shadowed=shadowed, reason=f"the package has {os.path.relpath(path, root)}")
-    return StartPath(shadowed=shadowed)
+            return StartPath("bare", False, shadowed, path_files, f"the package has {os.path.relpath(path, root)}")
+    return StartPath(shadowed=shadowed, path_files=path_files)
 
 
 def _modules(directory: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 
 from pilotlight_inside import channel as channels
-from pilotlight_inside.fork_path import search_path
+from pilotlight_inside.fork_path import read_path_files, search_path
 
 
 def become() -> channels.Start:
@@ -22,14 +22,22 @@ def become() -> channels.Start:
     task_root = os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     layers = os.environ.pop("_PILOTLIGHT_PYTHON_DIRS", f"/opt/python/lib/{version}/site-packages:/opt/python")
-    sys.path[:] = search_path(task_root, layers.split(":") if layers else [])
+    sites = layers = _directories(layers)
+    if (path := os.environ.get("PYTHONPATH", "")) != os.environ.get("LAMBDA_RUNTIME_DIR"):
+        sites, layers = [], _directories(path)  # the function's own or its wrapper's: on AWS, instead of /opt's
+    sys.path[:] = search_path(task_root, layers)
     gone = {"pilotlight_inside"}
     for name in ("simplejson", "snapshot_restore_py"):
         if any(os.path.exists(os.path.join(path, name)) for path in sys.path[: sys.path.index(_runtime())]):
             gone.add(name)
     for name in [name for name in sys.modules if name.partition(".")[0] in gone]:
         del sys.modules[name]
+    read_path_files([task_root, *sites])
     return channels.ready_to_run(os.environ.get("_HANDLER", ""), channel)
+
+
+def _directories(path: str) -> list[str]:
+    return [os.path.abspath(part) for part in path.split(":") if part]
 
 
 def _runtime() -> str:

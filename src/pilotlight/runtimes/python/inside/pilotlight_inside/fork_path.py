@@ -92,6 +92,8 @@ def become(order: dict[str, Any]) -> channels.Start:
             del sys.modules[name]
     sys.path[:] = search_path(order["task_root"], order["python_dirs"])
     _rebuild_runtime_client(before)
+    if order["path_files"]:
+        read_path_files([order["task_root"], *order["python_dirs"]])
     return channels.ready_to_run(order["handler"], channels.Channel())
 
 
@@ -99,6 +101,13 @@ def search_path(task_root: str, python_dirs: list[str]) -> list[str]:
     """Lambda's order: the function, its layers, the runtime, the standard library."""
     standard = [path for path in sys.path if path != _RUNTIME]
     return list(dict.fromkeys([task_root, *python_dirs, _RUNTIME, *standard]))
+
+
+def read_path_files(directories: list[str]) -> None:
+    """What .pth files there ask for, as AWS's bootstrap does: more directories, at the end, and lines to run."""
+    site: Any = importlib.import_module("site")
+    for directory in directories:
+        site.addsitedir(directory)
 
 
 def _execute(order: dict[str, Any]) -> None:

@@ -1,48 +1,28 @@
-"""Carries S3's events from the durable queue to queues, topics and event buses, with back-off until they are taken.
-
-Events for functions do not come here: they lie on the asynchronous invocation queue.
-"""
+"""Carries what is on its way (invoke/deliveries.py) to queues, topics, event buses and buckets, with back-off until it
+is taken: S3's events, the results of asynchronous invocations."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from pilotlight.clock import Clock
 from pilotlight.errors import ServiceUnavailableException
-from pilotlight.store.interface import Change, Done, Enqueue, QueueItem, Retry, Store, StoreError
-from pilotlight.triggers.s3_targets import TargetFault, Targets
+from pilotlight.invoke.deliveries import QUEUE_PREFIX, Delivery
+from pilotlight.store.interface import Change, Done, QueueItem, Retry, Store, StoreError
+from pilotlight.triggers.targets import TargetFault, Targets
 
 logger = logging.getLogger(__name__)
 
-QUEUE_PREFIX = "s3-deliveries/"
 LEASE_MS = 120_000
 AT_ONCE = 16
 FIRST_WAIT_MS = 1_000
 LAST_WAIT_MS = 300_000
 MAX_AGE_MS = 24 * 3600 * 1000
 _LOOK_AGAIN_MS = 60_000
-
-
-class Delivery(msgspec.Struct, frozen=True):
-    """To a queue or topic: `arn` and `message`. To the default bus of `account` in `region`: `entry`."""
-
-    account: str
-    region: str
-    accepted_ms: int
-    arn: str = ""
-    message: str = ""
-    entry: dict[str, Any] = {}
-
-
-def enqueue(delivery: Delivery) -> Enqueue:
-    """The store change that accepts the delivery. One queue per target keeps a dead target from delaying others."""
-    target = delivery.arn or f"events/{delivery.account}/{delivery.region}"
-    return Enqueue(f"{QUEUE_PREFIX}{target}", msgspec.msgpack.encode(delivery), delivery.accepted_ms)
 
 
 class Deliverer:
@@ -85,7 +65,7 @@ class Deliverer:
                 if not items:
                     await self._wait(room > 0)
             except StoreError:
-                logger.exception("the deliveries of S3 events could not be read; trying again")
+                logger.exception("the deliveries could not be read; trying again")
                 await self._clock.sleep_until(self._clock.time_ms() + FIRST_WAIT_MS)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -110,22 +90,19 @@ class Deliverer:
             await self._store.transact([await self._deliver(item)])
         except Exception:
             # Not lost: its lease ends, and it is sent again. At least once is the promise.
-            logger.exception("the delivery of an S3 event could not be finished")
+            logger.exception("a delivery could not be finished")
 
     async def _deliver(self, item: QueueItem) -> Change:
         delivery = msgspec.msgpack.decode(item.body, type=Delivery)
         done = Done(item.queue, item.item_id, item.lease)
         try:
-            if delivery.arn:
-                await self._targets.send(delivery.arn, delivery.message)
-            else:
-                await self._targets.put_event(delivery.account, delivery.region, delivery.entry)
+            await self._targets.deliver(delivery)
         except (TargetFault, ServiceUnavailableException) as error:
             target = delivery.arn or "EventBridge"
             if self._clock.time_ms() - delivery.accepted_ms >= MAX_AGE_MS:
-                logger.warning("an S3 event for %s is given up after a day: %s", target, error)
+                logger.warning("a delivery to %s is given up after a day: %s", target, error)
                 return done
-            logger.info("an S3 event for %s was not taken and will be sent again: %s", target, error)
+            logger.info("a delivery to %s was not taken and will be made again: %s", target, error)
             wait_ms = min(FIRST_WAIT_MS << min(item.attempts - 1, 20), LAST_WAIT_MS)
             return Retry(item.queue, item.item_id, item.lease, self._clock.time_ms() + wait_ms)
         return done

@@ -1,5 +1,7 @@
-"""Is an invocation's payload JSON? Lambda asks before it invokes, and says in its parser's (Jackson's) words what is
-wrong. Checked without building the value; only a payload that fails is looked at a second time, for the message.
+"""Is an invocation's payload JSON, and not too large? Lambda asks before it invokes.
+
+It says what is wrong in the words of its parser, Jackson. Checked without building the value; only a payload that fails
+is looked at a second time, for the message.
 """
 
 from __future__ import annotations
@@ -12,8 +14,12 @@ from typing import NoReturn
 
 import msgspec
 
-from pilotlight.errors import InvalidRequestContentException
+from pilotlight.errors import InvalidRequestContentException, RequestEntityTooLargeException
+from pilotlight.invoke.messages import InvocationType
 
+SYNC_LIMIT = 6 * 1024 * 1024
+EVENT_LIMIT = 1024 * 1024
+INVOKE_ASYNC_LIMIT = 256 * 1024
 MAX_CLIENT_CONTEXT_BYTES = 3583
 
 _syntax = msgspec.json.Decoder(msgspec.Raw)
@@ -30,6 +36,24 @@ def check_json(payload: bytes) -> None:
             payload.decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         _refuse(payload, error)
+
+
+def check_size(size: int, kind: InvocationType, *, operation: str = "InvokeFunction") -> None:
+    """Raise what Lambda answers to a payload of `size` bytes that is too large. Its frontend names the error
+    RequestEntityTooLargeException, although the model has RequestTooLargeException."""
+    if size > SYNC_LIMIT:
+        raise RequestEntityTooLargeException(
+            f"Request must be smaller than {SYNC_LIMIT} bytes for the {operation} operation"
+        )
+    if kind == "Event":
+        check_event_size(size, EVENT_LIMIT)
+
+
+def check_event_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise RequestEntityTooLargeException(
+            f"{size} byte payload is too large for the Event invocation type (limit {limit} bytes)"
+        )
 
 
 def check_client_context(text: str) -> None:

@@ -1,0 +1,41 @@
+"""PutFunctionRecursionConfig and GetFunctionRecursionConfig: is a function stopped that ends up invoking itself?
+
+A setting of the function as a whole: the model takes no qualifier.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pilotlight.catalog import names
+from pilotlight.catalog.catalog import FunctionChange, FunctionView
+from pilotlight.errors import ResourceNotFoundException
+from pilotlight.operations.authorization import function_named
+from pilotlight.operations.context import OperationsContext
+from pilotlight.wire.messages import Call
+
+
+async def put_function_recursion_config(context: OperationsContext, call: Call) -> dict[str, Any]:
+    name = function_named(call, call.params["FunctionName"])
+    loop: str = call.params["RecursiveLoop"]
+
+    def put(view: FunctionView | None) -> tuple[FunctionChange, None]:
+        function = _found(name, view).function
+        return FunctionChange(msgspec.structs.replace(function, recursive_loop=loop)), None
+
+    await context.catalog.change(name.account, name.region, name.name, put)
+    return {"RecursiveLoop": loop}
+
+
+async def get_function_recursion_config(context: OperationsContext, call: Call) -> dict[str, Any]:
+    name = function_named(call, call.params["FunctionName"])
+    view = context.catalog.function(name.account, name.region, name.name)
+    return {"RecursiveLoop": _found(name, view).function.recursive_loop}
+
+
+def _found(name: names.FunctionName, view: FunctionView | None) -> FunctionView:
+    if view is None:
+        raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
+    return view

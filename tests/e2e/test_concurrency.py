@@ -1,0 +1,136 @@
+"""Reserved concurrency at work: who is let in, who is not, and that the counts are right at every moment."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.e2e.functions import create, invoke
+from tests.support import RunningNode, eventually_async, running_node
+
+SLEEP = "import time\ndef handler(e, c):\n    time.sleep(e)\n    return e\n"
+
+
+@pytest.fixture
+async def small() -> AsyncIterator[RunningNode]:
+    """A node whose account may run three at once, and may reserve all of it; functions a and b that sleep."""
+    async with running_node(state_delay_ms=0, neighbours=False, concurrency=3, min_unreserved_concurrency=0) as node:
+        for name in ("a", "b"):
+            await node.call(create, node.client("lambda"), name, SLEEP, Timeout=30)
+            await node.call(invoke, node.client("lambda"), name, 0)
+        yield node
+
+
+def _reserve(node: RunningNode, name: str, amount: int) -> Any:
+    return node.call(
+        node.client("lambda").put_function_concurrency, FunctionName=name, ReservedConcurrentExecutions=amount
+    )
+
+
+async def _running(node: RunningNode, *names: str) -> list[asyncio.Task[Any]]:
+    """Invocations of a second and a half, all of which have started."""
+    before = node.node.concurrent_executions
+    tasks = [asyncio.create_task(node.call(invoke, node.client("lambda"), name, 1.5)) for name in names]
+    await eventually_async(lambda: node.node.concurrent_executions == before + len(names))
+    return tasks
+
+
+async def _throttled(node: RunningNode, name: str) -> str:
+    """The reason for which it is refused now."""
+    with pytest.raises(ClientError) as caught:
+        await node.call(node.client("lambda").invoke, FunctionName=name, Payload=b"0")
+    answer = caught.value.response
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 429
+    assert (answer["Error"]["Code"], answer["message"], answer["Type"]) == (
+        "TooManyRequestsException",
+        "Rate Exceeded.",
+        "User",
+    )
+    return answer["Reason"]
+
+
+async def test_a_reservation_is_the_most_and_the_least(small: RunningNode) -> None:
+    await _reserve(small, "a", 1)
+    tasks = await _running(small, "a", "b", "b")
+    assert await _throttled(small, "a") == "ReservedFunctionConcurrentInvocationLimitExceeded"
+    assert await _throttled(small, "b") == "ConcurrentInvocationLimitExceeded"
+    await asyncio.gather(*tasks)
+    tasks = await _running(small, "b", "b")
+    assert await _throttled(small, "b") == "ConcurrentInvocationLimitExceeded"
+    assert await small.call(invoke, small.client("lambda"), "a", 0) == 0, "its own one is kept for it"
+    await asyncio.gather(*tasks)
+    assert small.node.concurrent_executions == 0
+
+
+async def test_it_changes_under_what_runs(small: RunningNode) -> None:
+    client = small.client("lambda")
+    tasks = await _running(small, "a", "a")
+    await _reserve(small, "a", 2)
+    assert await _throttled(small, "a") == "ReservedFunctionConcurrentInvocationLimitExceeded"
+    assert await small.call(invoke, client, "b", 0) == 0
+    await small.call(client.delete_function_concurrency, FunctionName="a")
+    tasks += await _running(small, "b")
+    assert await _throttled(small, "a") == await _throttled(small, "b") == "ConcurrentInvocationLimitExceeded"
+    await asyncio.gather(*tasks)
+    await asyncio.gather(*await _running(small, "a", "a", "b"))
+    assert small.node.concurrent_executions == 0
+
+
+async def test_none_reserved_is_off(small: RunningNode) -> None:
+    client = small.client("lambda")
+    await _reserve(small, "a", 0)
+    assert await _throttled(small, "a") == "ReservedFunctionConcurrentInvocationLimitExceeded"
+    dry = await small.call(client.invoke, FunctionName="a", InvocationType="DryRun")
+    assert dry["StatusCode"] == 204
+    await small.call(client.delete_function_concurrency, FunctionName="a")
+    assert await small.call(invoke, client, "a", 0) == 0
+
+
+async def test_it_holds_after_a_restart(tmp_path: Any) -> None:
+    settings = {"state_delay_ms": 0, "neighbours": False, "data_dir": tmp_path / "data"}
+    async with running_node(**settings) as node:
+        await node.call(create, node.client("lambda"), "a", SLEEP)
+        await _reserve(node, "a", 0)
+    async with running_node(**settings) as node:
+        assert await _throttled(node, "a") == "ReservedFunctionConcurrentInvocationLimitExceeded"
+
+
+async def test_a_deleted_function_gives_back_what_it_had(small: RunningNode) -> None:
+    client = small.client("lambda")
+    await _reserve(small, "a", 3)
+    assert await _throttled(small, "b") == "ConcurrentInvocationLimitExceeded"
+    tasks = await _running(small, "a")
+    await small.call(client.delete_function, FunctionName="a")
+    await asyncio.gather(*tasks)
+    await asyncio.gather(*await _running(small, "b", "b", "b"))
+
+
+async def test_the_body_of_a_throttle() -> None:
+    import urllib.error
+    import urllib.request
+
+    async with running_node(state_delay_ms=0, neighbours=False) as node:
+        await node.call(create, node.client("lambda"), "a", SLEEP)
+        await _reserve(node, "a", 0)
+
+        def post() -> tuple[int, dict[str, Any], str]:
+            url = f"{node.endpoint}/2015-03-31/functions/a/invocations"
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(url, data=b"0", timeout=10)
+            with caught.value as error:
+                return error.code, json.load(error), error.headers["x-amzn-ErrorType"]
+
+        assert await node.call(post) == (
+            429,
+            {
+                "Reason": "ReservedFunctionConcurrentInvocationLimitExceeded",
+                "Type": "User",
+                "message": "Rate Exceeded.",
+            },
+            "TooManyRequestsException",
+        )

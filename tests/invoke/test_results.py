@@ -1,0 +1,71 @@
+"""What is sent of an event that ended: the cases that a node meets rarely."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from pilotlight.catalog.attached import EventInvokeConfig
+from pilotlight.errors import TooManyRequestsException
+from pilotlight.invoke import results
+from pilotlight.invoke.async_event import AsyncEvent
+from pilotlight.invoke.deliveries import Attribute, Delivery
+from pilotlight.invoke.results import Ending, Response
+from pilotlight.store.interface import Enqueue
+from tests.invoke.test_admission import version
+
+LETTERS = "arn:aws:sqs:us-east-1:000000000000:letters"
+FAILURES = "arn:aws:sqs:us-east-1:000000000000:failures"
+
+
+def ending(response: Response | None, payload: bytes = b"{}", *, letters: str = LETTERS) -> Ending:
+    event = AsyncEvent(
+        account="000000000000", region="us-east-1", function="a", request_id="r", payload=payload, accepted_ms=0
+    )
+    of = msgspec.structs.replace(version("a"), held={"DeadLetterConfig": {"TargetArn": letters}} if letters else {})
+    return Ending(event, of, "EventAgeExceeded", 2, 1_700_000_000_123, response)
+
+
+def sent(ended: Ending, **config: str) -> dict[str, Delivery]:
+    """By target."""
+    changes = results.changes(ended, EventInvokeConfig(**config))
+    found = [msgspec.msgpack.decode(change.body, type=Delivery) for change in changes if isinstance(change, Enqueue)]
+    assert len(found) == len(changes)
+    return {delivery.arn: delivery for delivery in found}
+
+
+def test_an_event_that_was_throttled_until_it_was_too_old() -> None:
+    response = results.refused(TooManyRequestsException("Rate Exceeded."))
+    found = sent(ending(response), on_failure=FAILURES)
+    assert set(found) == {LETTERS, FAILURES}, "both are told"
+    assert found[LETTERS].attributes == {
+        "RequestID": Attribute("String", "r"),
+        "ErrorCode": Attribute("Number", "429"),
+        "ErrorMessage": Attribute("String", "Rate Exceeded."),
+    }
+    record = msgspec.json.decode(found[FAILURES].message)
+    assert record["timestamp"] == "2023-11-14T22:13:20.123Z"
+    assert record["requestContext"]["condition"] == "EventAgeExceeded"
+    assert record["responseContext"] == {"statusCode": 429, "executedVersion": "$LATEST"}
+    assert record["responsePayload"] is None
+
+
+def test_nothing_is_configured() -> None:
+    assert sent(ending(Response(200, b"{}", "Unhandled"), letters="")) == {}
+    assert sent(ending(None, letters=""), on_success=FAILURES, on_failure="") == {}
+
+
+def test_payloads_stand_as_they_came() -> None:
+    response = Response(200, b'{"errorMessage": "\\u00fc' + b"x" * 2000 + b'"}', "Unhandled")
+    found = sent(ending(response, b'{"n": 1.0, "n": 2}'), on_failure=FAILURES)
+    assert '"requestPayload":{"n": 1.0, "n": 2}' in found[FAILURES].message
+    assert found[LETTERS].message == '{"n": 1.0, "n": 2}'
+    assert found[LETTERS].attributes["ErrorMessage"].value == "ü" + "x" * 1023
+
+
+@pytest.mark.parametrize("payload", [b"", b"not JSON", b"[1]", b'"text"', b'{"errorMessage": null}'])
+def test_an_answer_without_a_message(payload: bytes) -> None:
+    found = sent(ending(Response(200, payload, "Unhandled")), on_failure=FAILURES)
+    assert set(found[LETTERS].attributes) == {"RequestID", "ErrorCode"}
+    shown = msgspec.json.decode(found[FAILURES].message)["responsePayload"]
+    assert shown == (None if not payload else "not JSON" if payload == b"not JSON" else msgspec.json.decode(payload))
