@@ -26,6 +26,10 @@ demo: $(VENV)/.runtime ## See a real Lambda function run, end to end (IMAGE=file
 test: $(VENV)/.dev ## Run every test (PYTEST_ARGS="-k name" for some of them)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
+.PHONY: clients
+clients: $(VENV)/.dev ## Install the tools tests/clients drives a node with: SAM, Chalice, JavaScript's SDK, Terraform
+	@$(BIN)/python tests/clients/install.py
+
 .PHONY: check
 check: $(VENV)/.dev ## Format, lint, types, import layers, and whether the documentation is complete
 	$(BIN)/ruff format --check .
@@ -64,6 +68,11 @@ lock: ## Choose the newest versions that pyproject.toml allows and write the loc
 	$(call compile,requirements.lock,--constraint requirements-dev.lock)
 	@echo "Compiling examples/thumbnail/requirements.txt"
 	@echo pillow | $(PIP_COMPILE) --output-file examples/thumbnail/requirements.txt -
+	@echo "Compiling tests/clients"
+	@echo aws-sam-cli | $(PIP_COMPILE) --output-file tests/clients/sam/requirements.lock -
+	@echo chalice | $(PIP_COMPILE) --output-file tests/clients/chalice/requirements.lock -
+	@cd tests/clients/javascript && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit \
+	  --no-fund --save-exact @aws-sdk/client-lambda@latest
 
 .PHONY: clean
 clean: ## Remove what was made here: .venv, caches, the demo's data

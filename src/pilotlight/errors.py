@@ -139,7 +139,7 @@ class ProvisionedConcurrencyConfigNotFoundException(AwsError):
 
 
 class NotImplementedException(AwsError):
-    """An operation of the model, or what a function needs to run, that does not exist here yet; the message names it."""
+    """What does not exist here yet, an operation or what a function needs to run; the message names it."""
 
     code = "NotImplementedException"
     status = 501

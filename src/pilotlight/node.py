@@ -28,9 +28,9 @@ from pilotlight.catalog.held import not_runnable
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import Clock
 from pilotlight.environments.code import Code
-from pilotlight.environments.environment import EnvironmentTools
 from pilotlight.environments.pool import Pool
 from pilotlight.environments.provisioning import Provisioning
+from pilotlight.environments.tools import EnvironmentTools
 from pilotlight.front.guard import check_exposure
 from pilotlight.front.server import Front
 from pilotlight.invoke.async_event import AsyncEvent, enqueue

@@ -12,6 +12,7 @@ import pytest
 from tests.clients.install import installed
 from tests.support import NodeProcess
 
+LIMIT_S = 100.0
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -39,16 +40,16 @@ def run(environ: dict[str, str]) -> Run:
     """Run a client to its end; it must succeed unless `status` says otherwise."""
 
     def run_client(
-        *command: str | Path, cwd: Path | None = None, status: int = 0, within_s: float = 100.0, **more: str
+        *command: str | Path, cwd: Path | None = None, input: str = "", status: int = 0, **more: str
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [str(word) for word in command],
             cwd=cwd,
             env=environ | more,
-            stdin=subprocess.DEVNULL,
+            input=input,
             capture_output=True,
             text=True,
-            timeout=within_s,
+            timeout=LIMIT_S,
             check=False,
         )
         assert done.returncode == status, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"

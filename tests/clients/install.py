@@ -91,8 +91,8 @@ CLIENTS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
 
 
 def wanted(name: str) -> str:
-    """A digest of what decides what is installed: the lock files, this interpreter, and how it is done."""
-    digest = hashlib.sha256(f"{sys.base_prefix} {sys.version}".encode())
+    """A digest of what decides what is installed, and whether it still runs: locks, interpreter, place, and how."""
+    digest = hashlib.sha256(f"{sys.base_prefix} {sys.version} {INSTALLED}".encode())
     for path in (Path(__file__), *(HERE / file for file in CLIENTS[name][1])):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -82,21 +82,29 @@ def terraform(run: Run, tmp_path: Path, neighbours: dict[str, str], unique_name:
     return Terraform(run, tmp_path, place_of("terraform"), name=unique_name, **neighbours)
 
 
-def test_apply_change_and_destroy(terraform: Terraform, node: NodeProcess, unique_name: str) -> None:
-    first = terraform.apply()
-    assert first == {"answer": "hello world!", "looked_up": {"version": "1", "layer": 1}}
-    terraform.plan(status=NOTHING_TO_CHANGE)
-
-    terraform.plan(status=CHANGES, second="true")
-    terraform.apply(second="true")
-    terraform.plan(status=NOTHING_TO_CHANGE, second="true")
+# The provider waits five seconds for each function and concurrency, however soon it is there.
+@pytest.mark.timeout(400)
+def test_apply_change_take_away_and_destroy(terraform: Terraform, node: NodeProcess, unique_name: str) -> None:
     functions = node.client("lambda")
-    changed = functions.get_function_configuration(FunctionName=unique_name)
-    assert (changed["Description"], changed["Timeout"], changed["Version"]) == ("second", 20, "$LATEST")
-    assert functions.get_alias(FunctionName=unique_name, Name="live")["RoutingConfig"] == {
-        "AdditionalVersionWeights": {"2": 0.5}
-    }
+    first = terraform.apply(stage="1")
+    assert first == {"answer": "hello world!", "looked_up": {"version": "1", "layer": 1}}
+    terraform.plan(status=NOTHING_TO_CHANGE, stage="1")
 
-    terraform("destroy", "-auto-approve", "-input=false", "-var=second=true")
-    left = {function["FunctionName"] for function in functions.list_functions()["Functions"]}
-    assert not {name for name in left if name.startswith(unique_name)}
+    terraform.plan(status=CHANGES, stage="2")
+    terraform.apply(stage="2")
+    terraform.plan(status=NOTHING_TO_CHANGE, stage="2")
+    changed = functions.get_function_configuration(FunctionName=unique_name)
+    assert (changed["Description"], changed["Timeout"], changed["MemorySize"]) == ("second", 20, 256)
+    weights = functions.get_alias(FunctionName=unique_name, Name="live")["RoutingConfig"]
+    assert weights == {"AdditionalVersionWeights": {"2": 0.5}}
+
+    terraform.apply(stage="3")
+    terraform.plan(status=NOTHING_TO_CHANGE, stage="3")
+    bare = functions.get_function(FunctionName=unique_name)
+    assert bare["Configuration"].keys().isdisjoint({"Environment", "DeadLetterConfig", "Layers"})
+    assert "Concurrency" not in bare
+    assert "RoutingConfig" not in functions.get_alias(FunctionName=unique_name, Name="live")
+
+    terraform("destroy", "-auto-approve", "-input=false", "-var=stage=3")
+    left = [function["FunctionName"] for function in functions.list_functions()["Functions"]]
+    assert not [name for name in left if name.startswith(unique_name)]

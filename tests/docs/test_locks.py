@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ["requirements.lock", "requirements-dev.lock", "examples/thumbnail/requirements.txt"]
+CLIENTS = [f"tests/clients/{name}/requirements.lock" for name in ("sam", "chalice")]
+LOCKS = ["requirements.lock", "requirements-dev.lock", "examples/thumbnail/requirements.txt", *CLIENTS]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -29,6 +31,13 @@ def test_lock_is_hashed_and_names_no_index(name: str) -> None:
     assert packages
     assert all("--hash=sha256:" in package for package in packages)
     assert not re.search(r"https?://|--index-url|--find-links|--trusted-host| @ ", text)
+
+
+def test_lock_of_javascript_is_hashed_and_names_no_registry() -> None:
+    lock = json.loads((ROOT / "tests/clients/javascript/package-lock.json").read_text())
+    packages = {path: package for path, package in lock["packages"].items() if path}
+    assert packages
+    assert all("integrity" in package and "resolved" not in package for package in packages.values())
 
 
 def test_runtime_lock_has_every_dependency() -> None:

@@ -10,7 +10,7 @@ import asyncio
 import re
 import threading
 import uuid
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,10 +48,10 @@ _SCOPE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/")
 
 
 class Runtimes:
-    """A machine with Python 3.10 to 3.14."""
+    """A machine with Python 3.10 to 3.13."""
 
     def check(self, runtime: str, architecture: str) -> None:
-        if runtime not in {f"python3.{minor}" for minor in range(10, 15)}:
+        if runtime not in {f"python3.{minor}" for minor in range(10, 14)}:
             raise InvalidParameterValueException(f"No interpreter for {runtime} was found on this machine.")
 
 
@@ -60,11 +60,15 @@ class Buckets:
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str, str | None], bytes] = {}
+        self.meanwhile: Callable[[], object] | None = None
+        """What a client does between the request for an object and the answer."""
 
     async def read(self, account: str, region: str, bucket: str, key: str, version: str | None) -> AsyncIterator[bytes]:
         data = self.objects.get((bucket, key, version))
         if data is None:
             raise InvalidParameterValueException(NO_SUCH_KEY)
+        if self.meanwhile is not None:
+            await asyncio.to_thread(self.meanwhile)
         for start in range(0, len(data), 1000):
             yield data[start : start + 1000]
 

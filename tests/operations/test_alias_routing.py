@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from pilotlight.catalog.attached import Alias
-from pilotlight.catalog.catalog import Catalog, FunctionChange, FunctionView
+from pilotlight.catalog.catalog import Catalog
 from pilotlight.catalog.records import Function, FunctionVersion
+from pilotlight.catalog.views import FunctionChange, FunctionView
 from pilotlight.clock import ManualClock
 from pilotlight.errors import AccessDeniedException, ResourceNotFoundException
 from pilotlight.settings import Settings

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from pilotlight.operations.versions import FUNCTIONS_ONLY
+from pilotlight.operations.found import FUNCTIONS_ONLY
 from tests.operations.conftest import function_params
 from tests.operations.errors import refused
 from tests.operations.plane import Plane

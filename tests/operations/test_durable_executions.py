@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from pilotlight.catalog.durable import DAY_MS, ENDED, STATUSES
+from pilotlight.catalog import durable_life
+from pilotlight.catalog.durable import DAY_MS, ENDED, STATUSES, DurableExecution
 from pilotlight.clock import ManualClock
 from pilotlight.errors import DurableExecutionAlreadyStartedException
 from pilotlight.operations.collection import collect_unused
@@ -482,13 +484,23 @@ def test_a_node_that_stopped_deletes_when_it_starts(durable: Durable) -> None:
 # --- the machine ---
 
 
-def test_every_edge_between_statuses() -> None:
-    assert {status for status, following in STATUSES.items() if following == {"DELETING"}} == ENDED
-    for status in ("RUNNING", "PAUSING", "PAUSED"):
-        assert {"TIMED_OUT", "STOPPED"} <= STATUSES[status]
-    for status in ENDED:
-        assert not STATUSES[status] & {"RUNNING", "PAUSING", "PAUSED"}
-    assert STATUSES["DELETING"] == frozenset()
+@pytest.mark.parametrize(("status", "following"), list(itertools.product(STATUSES, STATUSES)))
+def test_every_step_between_statuses(status: str, following: str) -> None:
+    execution = DurableExecution(
+        account=ACCOUNT, region="us-east-1", id="i", function="f", version="1", name="n", status=status, started_ms=0,
+        timeout_s=1, retention_days=1,
+    )  # fmt: skip
+    allowed = {
+        "RUNNING": {"PAUSING", "PAUSED"} | ENDED,
+        "PAUSING": {"RUNNING", "PAUSED"} | ENDED,
+        "PAUSED": {"RUNNING", "TIMED_OUT", "STOPPED"},
+        "DELETING": set(),
+    }.get(status, {"DELETING"})
+    if following in allowed:
+        assert durable_life.moved(execution, following).status == following
+    else:
+        with pytest.raises(AssertionError):
+            durable_life.moved(execution, following)
 
 
 # --- history ---

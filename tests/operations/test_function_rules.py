@@ -284,16 +284,29 @@ def test_a_runtime_aws_does_not_know(unvalidated: Any, unique_name: str) -> None
         assert error["Message"].startswith(
             f"Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: ["
         )
-        assert error["Message"].endswith("] or be a valid ARN")
+        listed = error["Message"].partition("[")[2].removesuffix("] or be a valid ARN").split(", ")
+        assert {"python3.13", "nodejs22.x", "provided.al2023"} < set(listed), "open ones, whatever has an engine here"
+        assert not {"python3.7", "go1.x"} & set(listed), "AWS lists none that it has closed"
+
+
+def test_an_update_to_a_runtime_aws_does_not_know(create: Create, unvalidated: Any, unique_name: str) -> None:
+    create()
+    with pytest.raises(ClientError, match="Value python2 at 'runtime' failed to satisfy constraint"):
+        unvalidated.update_function_configuration(FunctionName=unique_name, Runtime="python2")
 
 
 def test_a_runtime_this_machine_does_not_have(create: Create, client: Any, unique_name: str) -> None:
-    message = "No interpreter for python3.9 was found on this machine."
+    message = "No interpreter for python3.14 was found on this machine."
     with refused("InvalidParameterValueException", message):
-        create(Runtime="python3.9")
+        create(Runtime="python3.14")
     create()
     with refused("InvalidParameterValueException", message):
-        client.update_function_configuration(FunctionName=unique_name, Runtime="python3.9")
+        client.update_function_configuration(FunctionName=unique_name, Runtime="python3.14")
+
+
+@pytest.mark.parametrize("runtime", ["python3.8", "python3.9"])
+def test_a_python_without_an_engine_is_kept_like_any_other_runtime(create: Create, runtime: str) -> None:
+    assert create(Runtime=runtime)["Runtime"] == runtime
 
 
 # -- runtimes AWS has closed ------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from botocore.exceptions import ClientError
 
-from pilotlight.catalog.catalog import FunctionChange, FunctionView
+from pilotlight.catalog.views import FunctionChange, FunctionView
 from pilotlight.clock import ManualClock
 from tests.operations.conftest import Create, function_params
 from tests.operations.errors import refused
@@ -221,7 +221,7 @@ def test_list_of_no_function(client: Any, unique_name: str) -> None:
         ("AuthType", "ANY", "Value 'ANY' at 'authType' failed to satisfy constraint: "
                             "Member must satisfy enum value set: [NONE, AWS_IAM]"),
         ("InvokeMode", "FAST", "Value 'FAST' at 'invokeMode' failed to satisfy constraint: "
-                               "Member must satisfy enum value set: [BUFFERED, RESPONSE_STREAM]"),
+                               "Member must satisfy enum value set: [RESPONSE_STREAM, BUFFERED]"),
         ("Cors", {"MaxAge": 86_401}, "Value '86401' at 'cors.maxAge' failed to satisfy constraint: "
                                      "Member must have value less than or equal to 86400"),
         ("Cors", {"MaxAge": -1}, "Value '-1' at 'cors.maxAge' failed to satisfy constraint: "

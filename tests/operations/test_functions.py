@@ -325,6 +325,8 @@ def test_an_alias_is_not_deleted_so(create: Create, client: Any, unique_name: st
     client.create_alias(FunctionName=unique_name, Name="prod", FunctionVersion="1")
     with refused("InvalidParameterValueException", "Deletion of aliases is not currently supported."):
         client.delete_function(FunctionName=unique_name, Qualifier=qualifier)
+    with refused("InvalidParameterValueException", "Deletion of aliases is not currently supported."):
+        client.delete_function(FunctionName=f"{unique_name}-none", Qualifier=qualifier)
 
 
 def test_latest_cannot_be_deleted_alone(create: Create, client: Any, unique_name: str) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from botocore.exceptions import ClientError
 
-from pilotlight.catalog.catalog import FunctionChange, FunctionView
+from pilotlight.catalog.views import FunctionChange, FunctionView
 from tests.operations.conftest import Create, function_params
 from tests.operations.errors import refused
 from tests.operations.plane import Plane

@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.operations.conftest import CODE, OTHER_CODE, Create
+from tests.operations.conftest import CODE, OTHER_CODE, Create, function_params
 from tests.operations.errors import refused
+from tests.operations.plane import Plane
 from tests.operations.test_functions import arn, without_metadata
 
 STALE = (
@@ -132,6 +134,34 @@ def test_of_updates_that_race_on_one_revision_one_wins(create: Create, client: A
     assert len(winners) == 1
     assert answers.count("PreconditionFailedException") == 7
     assert client.get_function_configuration(FunctionName=unique_name)["Timeout"] == winners[0]
+
+
+@pytest.mark.parametrize("runtime", ["python3.13", "python3.12"])
+def test_code_is_checked_for_the_function_it_is_given_to(tmp_path: Path, runtime: str) -> None:
+    """While it is fetched, the function becomes one of another runtime; or changes in what code does not depend on."""
+    with Plane(tmp_path) as plane:
+        client = plane.client()
+        client.create_function(**function_params("f"))
+        plane.buckets.objects["code", "f.zip", None] = OTHER_CODE
+        change = {"FunctionName": "f", "Runtime": runtime, "Timeout": 7}
+        plane.buckets.meanwhile = lambda: client.update_function_configuration(**change)
+
+        def update() -> None:
+            plane.client().update_function_code(FunctionName="f", S3Bucket="code", S3Key="f.zip")
+
+        if runtime == "python3.12":
+            update()
+        else:
+            with refused(
+                "ResourceConflictException",
+                "The operation cannot be performed at this time. "
+                "An update is in progress for resource: arn:aws:lambda:us-east-1:000000000000:function:f",
+                409,
+            ):
+                update()
+        now = client.get_function_configuration(FunctionName="f")
+        assert (now["Runtime"], now["Timeout"]) == (runtime, 7)
+        assert now["CodeSha256"] == sha256(OTHER_CODE if runtime == "python3.12" else CODE)
 
 
 def test_a_dry_run_says_what_would_be_and_changes_nothing(create: Create, client: Any, unique_name: str) -> None:

@@ -49,7 +49,7 @@ def test_an_unchanged_function_is_not_published_again(create: Create, client: An
     assert client.publish_version(FunctionName=unique_name)["Version"] == "1"
 
 
-@pytest.mark.parametrize("change", [{"Description": "d"}, {"Timeout": 7}, {"Environment": {"Variables": {"NAME": "b"}}}])
+@pytest.mark.parametrize("change", [{"Description": "d"}, {"Timeout": 7}, {"Environment": {"Variables": {"AB": "b"}}}])
 def test_a_changed_configuration_is(create: Create, client: Any, unique_name: str, change: dict[str, Any]) -> None:
     create(Publish=True)
     client.update_function_configuration(FunctionName=unique_name, **change)

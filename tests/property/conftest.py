@@ -12,7 +12,7 @@ from tests.property import judge
 
 #: requests to each operation; a number asked for means other ones each time
 ASKED = os.environ.get("PROPERTY_EXAMPLES", "")
-USUAL = 12
+USUAL = 30
 
 
 def settings(share: float = 1.0) -> hypothesis.settings:

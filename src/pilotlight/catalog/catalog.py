@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-import msgspec
-
 from pilotlight.catalog import capacity, durable, event_sources, lifecycle, names, policy
 from pilotlight.catalog.attached import Alias
 from pilotlight.catalog.capacity import CAPACITY_PROVIDER, CapacityProvider
@@ -25,16 +23,14 @@ from pilotlight.catalog.code_signing import CODE_SIGNING_CONFIG, CodeSigningConf
 from pilotlight.catalog.durable import DURABLE_EXECUTION, DurableExecution
 from pilotlight.catalog.event_sources import EVENT_SOURCE_MAPPING, EventSourceMapping
 from pilotlight.catalog.layers import LAYER, Layer
-from pilotlight.catalog.records import LATEST, LATEST_PUBLISHED, Function, FunctionVersion
-from pilotlight.catalog.resources import Resources
+from pilotlight.catalog.records import LATEST, Function, FunctionVersion
+from pilotlight.catalog.resources import Key, Resources
 from pilotlight.catalog.settling import Settling
+from pilotlight.catalog.views import FUNCTION, VERSION, FunctionChange, FunctionKey, FunctionView, taken_in, writes
 from pilotlight.clock import Clock
 from pilotlight.errors import AccessDeniedException, ResourceNotFoundException, ServiceException
 from pilotlight.settings import Settings
-from pilotlight.store.interface import Change, Conflict, FeedTrimmed, Put, Record, Remove, Store, StoreError
-
-FUNCTION = "lambda.function"
-VERSION = "lambda.version"
+from pilotlight.store.interface import Change, Conflict, FeedTrimmed, Record, Store, StoreError
 
 _PAGE = 1000
 
@@ -42,43 +38,9 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Listener = Callable[[FunctionVersion], None]
-FunctionListener = Callable[["FunctionKey", "Function | None"], None]
+FunctionListener = Callable[[FunctionKey, Function | None], None]
 Scope = tuple[str, str]
 """Account and region: what keeps apart."""
-FunctionKey = tuple[str, str, str]
-
-
-class FunctionView(msgspec.Struct, frozen=True):
-    """One function as it stood at a moment, with the store revisions a change of it must expect."""
-
-    function: Function
-    revision: int
-    versions: Mapping[str, FunctionVersion]
-    revisions: Mapping[str, int]
-
-    @property
-    def latest(self) -> FunctionVersion:
-        return self.versions[LATEST]
-
-    @property
-    def published(self) -> list[FunctionVersion]:
-        """In order of their numbers; $LATEST.PUBLISHED, which has none, first."""
-        return sorted((v for number, v in self.versions.items() if number != LATEST), key=_number)
-
-    @property
-    def code_bytes(self) -> int:
-        return sum(version.stored_bytes for version in self.versions.values())
-
-
-class FunctionChange(msgspec.Struct, frozen=True):
-    """New values for one function, written all or nothing. `gone` removes it with all its versions."""
-
-    function: Function | None = None
-    versions: tuple[FunctionVersion, ...] = ()
-    removed: tuple[str, ...] = ()
-    gone: bool = False
-
-
 Decision = Callable[[FunctionView | None], "tuple[FunctionChange | None, T]"]
 """A pure function of what is (None: no such function) to what is to be written (None: nothing) and the answer."""
 
@@ -99,6 +61,8 @@ class Catalog:
         self._names: dict[Scope, list[str]] = {}
         """Those of each scope in order: a page of a list must not sort ten thousand names."""
         self._code_bytes: dict[Scope, int] = {}
+        self._layer_bytes: dict[Key, int] = {}
+        """The part of each layer in that."""
         self._live: dict[tuple[str, str, str, str], FunctionVersion] = {}
         self._resolved: dict[tuple[str, str, str, str | None], FunctionVersion] = {}
         self._resolved_keys: dict[FunctionKey, list[tuple[str, str, str, str | None]]] = {}
@@ -112,6 +76,7 @@ class Catalog:
             Resources, commit=self._commit, settling=self._settling, delay_ms=self._delay_ms, now_ms=clock.time_ms
         )
         self.layers: Resources[Layer] = of(LAYER, Layer)
+        self.layers.subscribe(self._measure_layer)
         self.event_source_mappings: Resources[EventSourceMapping] = of(
             EVENT_SOURCE_MAPPING, EventSourceMapping, settled=event_sources.settled
         )
@@ -182,10 +147,8 @@ class Catalog:
         return version
 
     def _alias(self, name: names.FunctionName) -> Alias | None:
-        if name.qualifier is None or not names.is_alias(name.qualifier):
-            return None
         view = self._functions.get((name.account, name.region, name.name))
-        return view.function.aliases.get(name.qualifier) if view else None
+        return view.function.aliases.get(name.qualifier or "") if view else None
 
     def _routed(self, alias: Alias) -> str:
         """The version of one invocation through `alias`: its further version with that version's weight."""
@@ -251,9 +214,7 @@ class Catalog:
 
     def code_bytes(self, account: str, region: str) -> int:
         """Sum of the unpacked packages of all versions of functions and layers."""
-        layers = self.layers.all(account, region)
-        in_layers = sum(version.stored_bytes for layer in layers for version in layer.versions.values())
-        return self._code_bytes.get((account, region), 0) + in_layers
+        return self._code_bytes.get((account, region), 0)
 
     def blobs_in_use(self) -> set[str]:
         """Hex SHA-256 of every package that some version of a function or of a layer refers to."""
@@ -275,7 +236,7 @@ class Catalog:
             change, answer = decide(view)
             if change is None:
                 return answer
-            if await self._commit(self._changes((account, region, name), view, change)):
+            if await self._commit(writes((account, region, name), view, change, settle=self._delay_ms <= 0)):
                 return answer
 
     async def _commit(self, changes: Sequence[Change]) -> bool:
@@ -289,26 +250,6 @@ class Catalog:
             raise ServiceException(f"The change could not be stored: {error}") from error
         await self._refresh(revision)
         return True
-
-    def _changes(self, key: FunctionKey, view: FunctionView | None, change: FunctionChange) -> list[Change]:
-        path = "/".join(key)
-        revisions: Mapping[str, int] = view.revisions if view else {}
-        if change.gone:
-            assert view is not None
-            return [
-                Remove(FUNCTION, path, view.revision),
-                *(Remove(VERSION, f"{path}/{version}", revision) for version, revision in revisions.items()),
-            ]
-        changes: list[Change] = []
-        if change.function is not None:
-            expect = view.revision if view else 0
-            changes.append(Put(FUNCTION, path, msgspec.msgpack.encode(change.function), expect))
-        for version in change.versions:
-            stored = lifecycle.settled(version) if version.settles_at_ms and self._delay_ms <= 0 else version
-            expect = revisions.get(version.version, 0)
-            changes.append(Put(VERSION, f"{path}/{version.version}", msgspec.msgpack.encode(stored), expect))
-        changes.extend(Remove(VERSION, f"{path}/{number}", revisions.get(number)) for number in change.removed)
-        return changes
 
     # -- states settle by the clock -----------------------------------------------------------------------------
 
@@ -396,7 +337,7 @@ class Catalog:
             by_function.setdefault((account, region, name), []).append((kind, key, record))
         for function_key, changed in by_function.items():
             before = self._functions.get(function_key)
-            self._replace(function_key, before, _view(before, changed))
+            self._replace(function_key, before, taken_in(before, changed))
 
     def _replace(self, key: FunctionKey, before: FunctionView | None, after: FunctionView | None) -> None:
         account, region, name = key
@@ -410,8 +351,7 @@ class Catalog:
                 bisect.insort(self._names.setdefault(scope, []), name)
             self._functions[key] = after
             self._scopes.setdefault(scope, {})[name] = after
-        grown = (after.code_bytes if after else 0) - (before.code_bytes if before else 0)
-        self._code_bytes[scope] = self._code_bytes.get(scope, 0) + grown
+        self._grow(scope, (after.code_bytes if after else 0) - (before.code_bytes if before else 0))
         for resolved in self._resolved_keys.pop(key, ()):
             self._resolved.pop(resolved, None)
         old: Mapping[str, FunctionVersion] = before.versions if before else {}
@@ -427,6 +367,15 @@ class Catalog:
                     listener(key, after.function if after else None)
                 except Exception:
                     _log.exception("a listener failed on %s", "/".join(key))
+
+    def _measure_layer(self, key: Key, layer: Layer | None) -> None:
+        now = layer.stored_bytes if layer else 0
+        self._grow(key[:2], now - self._layer_bytes.pop(key, 0))
+        if layer is not None:
+            self._layer_bytes[key] = now
+
+    def _grow(self, scope: Scope, code_bytes: int) -> None:
+        self._code_bytes[scope] = self._code_bytes.get(scope, 0) + code_bytes
 
     def _learn(self, key: tuple[str, str, str, str], version: FunctionVersion) -> None:
         self._settling.later(key, version.settles_at_ms, lambda: self._settle(version))
@@ -447,28 +396,3 @@ class Catalog:
                 listener(version)
             except Exception:
                 _log.exception("a listener failed on %s", version.qualified_arn)
-
-
-def _number(version: FunctionVersion) -> int:
-    return 0 if version.version == LATEST_PUBLISHED else int(version.version)
-
-
-def _view(before: FunctionView | None, changed: Iterable[tuple[str, str, Record | None]]) -> FunctionView | None:
-    """What `before` is after these records of one function."""
-    function = before.function if before else None
-    revision = before.revision if before else 0
-    versions = dict(before.versions) if before else {}
-    revisions = dict(before.revisions) if before else {}
-    for kind, key, record in changed:
-        if kind == FUNCTION:
-            function = msgspec.msgpack.decode(record.body, type=Function) if record else None
-            revision = record.revision if record else 0
-        elif record is None:
-            versions.pop(key.rpartition("/")[2], None)
-            revisions.pop(key.rpartition("/")[2], None)
-        else:
-            version = msgspec.msgpack.decode(record.body, type=FunctionVersion)
-            versions[version.version], revisions[version.version] = version, record.revision
-    if function is None:
-        return None
-    return FunctionView(function, revision, versions, revisions)

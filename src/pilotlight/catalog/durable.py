@@ -105,7 +105,8 @@ class Repeatable(msgspec.Struct, frozen=True):
     """A call with a ClientToken: the same one, within 15 minutes, is answered and not carried out again."""
 
     client_token: str
-    request: dict[str, Any]
+    digest: str
+    """Of its parameters."""
     at_ms: int
     answer: dict[str, Any] = {}
     operations: tuple[Operation, ...] = ()

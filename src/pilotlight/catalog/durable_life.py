@@ -20,8 +20,6 @@ from pilotlight.catalog.records import FunctionVersion
 
 replace = msgspec.structs.replace
 
-_OPERATION_STATUS = {"SUCCEEDED": "SUCCEEDED", "FAILED": "FAILED", "TIMED_OUT": "TIMED_OUT", "STOPPED": "STOPPED"}
-
 
 def started(
     version: FunctionVersion, *, id: str, name: str, input: str | None, synchronous: bool, trace_id: str, now_ms: int
@@ -93,7 +91,8 @@ def error_bytes(error: Error) -> int:
     return len(json.dumps(error, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-def _moved(execution: DurableExecution, status: str, **changes: Any) -> DurableExecution:
+def moved(execution: DurableExecution, status: str, **changes: Any) -> DurableExecution:
+    """In another status; an assertion says that `STATUSES` has such a step."""
     assert status in STATUSES[execution.status], f"{execution.status} -> {status}"
     return replace(execution, status=status, **changes)
 
@@ -135,7 +134,7 @@ def pause_requested(
     execution: DurableExecution, reason: str | None, timeout_paused: bool, now_ms: int
 ) -> DurableExecution:
     """Of a RUNNING one: PAUSING while an invocation runs, otherwise PAUSED."""
-    execution = _moved(
+    execution = moved(
         execution, "PAUSING", pause=Pause(requested_ms=now_ms, reason=reason, timeout_paused=timeout_paused)
     )
     return execution if execution.invocation else paused(execution, now_ms)
@@ -149,7 +148,7 @@ def paused(execution: DurableExecution, now_ms: int) -> DurableExecution:
         "PauseRequestTimestamp": pause.requested_ms,
         "ExecutionTimeoutPaused": pause.timeout_paused,
     }
-    execution = _moved(execution, "PAUSED", pause=replace(pause, paused_ms=now_ms), invocation="")
+    execution = moved(execution, "PAUSED", pause=replace(pause, paused_ms=now_ms), invocation="")
     named = "Reason" if pause.reason is not None else ""
     return with_event(execution, _root(execution), "ExecutionPaused", now_ms, details, named, pause.reason)
 
@@ -158,7 +157,7 @@ def resumed(execution: DurableExecution, reason: str | None, now_ms: int) -> Dur
     """Of a PAUSING or PAUSED one; a pause that had not taken effect leaves no event."""
     pause = execution.pause
     assert pause is not None
-    execution = _moved(execution, "RUNNING", pause=None)
+    execution = moved(execution, "RUNNING", pause=None)
     if not pause.paused_ms:
         return execution
     if pause.timeout_paused:
@@ -172,8 +171,8 @@ def ended(
     execution: DurableExecution, status: str, now_ms: int, *, result: str | None = None, error: Error | None = None
 ) -> DurableExecution:
     """SUCCEEDED with a result, or FAILED, STOPPED or TIMED_OUT with an error."""
-    root = replace(_root(execution), status=_OPERATION_STATUS[status], ended_ms=now_ms, changed=execution.change + 1)
-    execution = _moved(
+    root = replace(_root(execution), status=status, ended_ms=now_ms, changed=execution.change + 1)
+    execution = moved(
         execution,
         status,
         ended_ms=now_ms,
@@ -194,7 +193,7 @@ def ended(
 
 def deletion_requested(execution: DurableExecution, now_ms: int, delay_ms: int) -> DurableExecution:
     """Of one that has ended: DELETING for so long, then gone."""
-    return _moved(execution, "DELETING", deletion_requested_ms=now_ms, settles_at_ms=now_ms + max(delay_ms, 1))
+    return moved(execution, "DELETING", deletion_requested_ms=now_ms, settles_at_ms=now_ms + max(delay_ms, 1))
 
 
 def _root(execution: DurableExecution) -> Operation:
@@ -213,11 +212,6 @@ def as_of(execution: DurableExecution, now_ms: int) -> DurableExecution | None:
         execution = _timed_out(execution) if due[1] is None else _fired(execution, due[1], due[0])
     gone_ms = execution.settles_at_ms or execution.forgotten_ms
     return None if gone_ms and gone_ms <= now_ms else execution
-
-
-def next_timer_ms(execution: DurableExecution) -> int:
-    """When `as_of` will next have something to apply; 0 when never (its retention ends at `forgotten_ms`)."""
-    return 0 if execution.ended_ms else min(at_ms for at_ms, _ in _timers(execution))
 
 
 def _timers(execution: DurableExecution) -> Iterator[tuple[int, Operation | None]]:

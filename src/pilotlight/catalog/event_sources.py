@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from pilotlight.catalog.lifecycle import IllegalTransition
-from pilotlight.catalog.names import partition
+from pilotlight.catalog.names import event_source_mapping_arn
 
 EVENT_SOURCE_MAPPING = "lambda.event-source-mapping"
 
@@ -63,7 +63,7 @@ class EventSourceMapping(msgspec.Struct, frozen=True, kw_only=True, omit_default
 
     @property
     def arn(self) -> str:
-        return f"arn:{partition(self.region)}:lambda:{self.region}:{self.account}:event-source-mapping:{self.uuid}"
+        return event_source_mapping_arn(self.account, self.region, self.uuid)
 
     @property
     def is_busy(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from pilotlight.catalog.records import FunctionVersion
 
 #: the runtimes this version has an engine for; whether this machine has the interpreter is the launcher's to say
-RUNS = frozenset(f"python3.{minor}" for minor in range(6, 40))
+RUNS = frozenset(f"python3.{minor}" for minor in range(10, 15))
 
 #: member of FunctionConfiguration -> what a function that has it needs, and what does not exist yet
 _ENGINES = {
@@ -29,7 +29,7 @@ _NOT_INVOKED = "Held and returned; invoking such a function is refused with a se
 #: member or family of operations -> what is held of it, and not yet enforced
 HELD: dict[str, str] = {
     "PackageType Image, Code.ImageUri, ImageConfig": f"{_NOT_INVOKED}: container images are not run yet.",
-    "Runtime other than python3.x": f"{_NOT_INVOKED}: only Python has an engine.",
+    "Runtime other than python3.10 to python3.14": f"{_NOT_INVOKED}: no other has an engine yet.",
     "Runtime custom, RuntimeConfig": f"{_NOT_INVOKED}: customer-managed runtimes are not run yet.",
     "VpcConfig with subnets": f"{_NOT_INVOKED}: there is no VPC networking yet.",
     "FileSystemConfigs": f"{_NOT_INVOKED}: EFS and S3 file systems are not mounted yet.",
@@ -39,12 +39,18 @@ HELD: dict[str, str] = {
     "KMSKeyArn, SourceKMSKeyArn": "The function runs; its variables and its code are not encrypted with the key.",
     "S3ObjectStorageMode REFERENCE": "The function runs from a copy; its owner's bucket is not asked again.",
     "TracingConfig Active": "The function runs and is given a trace header; no segments are recorded.",
-    "SnapStart PublishedVersions": "Versions run, started as any other: no snapshot is taken.",
+    "SnapStart PublishedVersions": "Versions are shown as optimized, and started as any other: no snapshot is taken.",
+    "Architectures arm64": "Runs on an x86_64 machine as it is; a package with files compiled for arm64 is refused.",
+    "MemorySize": "The function is told its size; neither memory nor CPU is limited to it yet.",
+    "Role": "It need not exist; the function has credentials of it, and what these allow is not evaluated.",
+    "Permissions, resource policies": "Judged when a bucket invokes and for others' layers; callers are not judged yet.",
     "Function URL configs": "A request to such a URL is answered with a sentence (501).",
     "Event source mappings": "Their states move; nothing is polled.",
     "Recursion configs": "Loops are neither noticed nor stopped.",
     "Runtime management configs": "There is one build of each runtime, so nothing ever changes under a function.",
-    "Code signing configs": "Packages are not checked against signing profiles.",
+    "Code signing configs": (
+        "No package bears a signature this node could verify: Enforce refuses every one, Warn lets every one pass."
+    ),
 }
 
 
@@ -58,7 +64,7 @@ def not_runnable(version: FunctionVersion) -> str:
         if value and (member != "VpcConfig" or value.get("SubnetIds")):
             return _sentence(version, why)
     if version.runtime not in RUNS:
-        return _sentence(version, f"its Runtime is {version.runtime}, and only Python has an engine yet")
+        return _sentence(version, f"its Runtime is {version.runtime}, and only Python 3.10 to 3.14 has an engine yet")
     return ""
 
 

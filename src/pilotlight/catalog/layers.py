@@ -47,3 +47,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     next_version: int = 1
     versions: dict[int, LayerVersion] = {}
+
+    @property
+    def stored_bytes(self) -> int:
+        return sum(version.stored_bytes for version in self.versions.values())

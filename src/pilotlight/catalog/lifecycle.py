@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import uuid
 from enum import Enum
+from typing import Any
 
 import msgspec
 
@@ -49,6 +50,17 @@ class IllegalTransition(Exception):
 SETTLED = frozenset({Phase.ACTIVE, Phase.RESTING})
 
 
+#: of a version that nothing is being done to
+_AT_REST: dict[str, Any] = {
+    "state_reason": "",
+    "state_reason_code": "",
+    "last_update_status": "Successful",
+    "last_update_status_reason": "",
+    "last_update_status_reason_code": "",
+    "settles_at_ms": 0,
+}
+
+
 def phase(version: FunctionVersion) -> Phase:
     return Phase((version.state, version.last_update_status))
 
@@ -63,6 +75,13 @@ def created(version: FunctionVersion, now_ms: int, delay_ms: int) -> FunctionVer
         last_modified_ms=now_ms,
         settles_at_ms=now_ms + delay_ms,
         revision_id=new_revision_id(),
+    )
+
+
+def published(version: FunctionVersion, now_ms: int) -> FunctionVersion:
+    """$LATEST's copy under another number: Active at once, with nothing of its own to prepare."""
+    return msgspec.structs.replace(
+        version, state="Active", **_AT_REST, last_modified_ms=now_ms, revision_id=new_revision_id()
     )
 
 
@@ -86,17 +105,7 @@ def settled(version: FunctionVersion) -> FunctionVersion:
     """Active (or ActiveNonInvocable) and Successful."""
     to = Phase.RESTING if version.version == LATEST and "CapacityProviderConfig" in version.held else Phase.ACTIVE
     _check(version, to)
-    return msgspec.structs.replace(
-        version,
-        state=to.value[0],
-        state_reason="",
-        state_reason_code="",
-        last_update_status="Successful",
-        last_update_status_reason="",
-        last_update_status_reason_code="",
-        settles_at_ms=0,
-        revision_id=new_revision_id(),
-    )
+    return msgspec.structs.replace(version, state=to.value[0], **_AT_REST, revision_id=new_revision_id())
 
 
 def deleting(version: FunctionVersion) -> FunctionVersion:

@@ -12,6 +12,7 @@ import re
 import msgspec
 
 from pilotlight.errors import InvalidParameterValueException, ResourceNotFoundException, ValidationException
+from pilotlight.wire.validate import refused_value
 
 LATEST = "$LATEST"
 #: what a function on a capacity provider publishes to again and again (PublishTo)
@@ -81,7 +82,7 @@ def _violation(value: str, member: str, pattern: str, longest: int) -> str:
         if len(value) > longest
         else f"Member must satisfy regular expression pattern: {pattern}"
     )
-    return f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
+    return refused_value(value, member, constraint)
 
 
 def function_arn(account: str, region: str, name: str, qualifier: str | None = None) -> str:

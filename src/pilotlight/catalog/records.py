@@ -111,6 +111,13 @@ class FunctionVersion(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     exist yet (`catalog/held.py` says which of them keep the function from running): VpcConfig, DeadLetterConfig ..."""
 
     @property
+    def number(self) -> int:
+        """What versions of a function are listed by: $LATEST, $LATEST.PUBLISHED, then 1 and so on."""
+        if self.version == LATEST:
+            return -1
+        return 0 if self.version == LATEST_PUBLISHED else int(self.version)
+
+    @property
     def stored_bytes(self) -> int:
         """What counts against the account's code storage: nothing when its owner keeps the package."""
         return 0 if self.s3_object is not None else self.unzipped_size

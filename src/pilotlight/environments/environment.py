@@ -11,23 +11,18 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol
+from collections.abc import Awaitable
 
-import msgspec
-
-from pilotlight.catalog.credentials import CredentialIssuer, Identity
+from pilotlight.catalog.credentials import Identity
 from pilotlight.catalog.records import FunctionVersion
-from pilotlight.clock import Clock
-from pilotlight.environments.code import Directories
 from pilotlight.environments.environ import function_environ
 from pilotlight.environments.invocation import Initialization, Invocation, Outcome
 from pilotlight.environments.platform_log import PlatformLog
 from pilotlight.environments.process import LiveProcess
 from pilotlight.environments.state import State, check
+from pilotlight.environments.tools import EnvironmentOwner, EnvironmentTools
 from pilotlight.observe import lines
 from pilotlight.observe.lines import LogStreamParser
-from pilotlight.observe.logs import LogStore
 from pilotlight.runtimes import faults
 from pilotlight.runtimes.http_api import RuntimeApi
 from pilotlight.runtimes.session import RuntimeSession, Work
@@ -40,43 +35,6 @@ logger = logging.getLogger(__name__)
 INIT_LIMIT_S = 10.0
 #: the same ahead of any invocation: at least this, and as long as the function's timeout
 PROVISIONED_INIT_LIMIT_S = 130.0
-
-
-class Launcher(Protocol):
-    async def launch(self, spec: LaunchSpec, sandbox: Sandbox | None = None) -> RuntimeProcess: ...
-
-
-class EnvironmentTools(msgspec.Struct, frozen=True):
-    """What every environment of a node is made with."""
-
-    launcher: Launcher
-    directories: Callable[[FunctionVersion], Awaitable[Directories]]
-    """Where the version's package and its layers lie unpacked, ready to run."""
-    runtime_notice: Callable[[FunctionVersion], str]
-    """Words for START when the function runs on another interpreter than it asked for; "" otherwise."""
-    log_store: LogStore
-    credentials: CredentialIssuer
-    clock: Clock
-    endpoint_protocol: Callable[[Identity], asyncio.Protocol]
-    network: Literal["none", "host"]
-
-
-class EnvironmentOwner(Protocol):
-    """The pool, as an environment sees it."""
-
-    def available(self, environment: Environment) -> None:
-        """It can take an invocation: initialised and idle, or its init phase failed and it waits for a retry."""
-        ...
-
-    def start_failed(self, environment: Environment, reason: str) -> None:
-        """No process could be made at all."""
-        ...
-
-    def lost(self, environment: Environment) -> None:
-        """Its process died while it was idle."""
-        ...
-
-    def gone(self, environment: Environment) -> None: ...
 
 
 class Environment:

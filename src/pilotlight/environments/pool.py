@@ -14,10 +14,11 @@ import time
 from collections import deque
 
 from pilotlight.catalog.records import FunctionVersion
-from pilotlight.environments.environment import Environment, EnvironmentTools
+from pilotlight.environments.environment import Environment
 from pilotlight.environments.invocation import Invocation, Outcome
 from pilotlight.environments.provisioned import Allocation, ProvisionedEnvironments
 from pilotlight.environments.state import State
+from pilotlight.environments.tools import EnvironmentTools
 from pilotlight.runtimes import faults
 
 logger = logging.getLogger(__name__)

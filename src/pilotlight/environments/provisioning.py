@@ -3,10 +3,11 @@ is asked of the pool each time, so it is true at that moment."""
 
 from __future__ import annotations
 
-from pilotlight.catalog.catalog import Catalog, FunctionKey
+from pilotlight.catalog.catalog import Catalog
 from pilotlight.catalog.held import not_runnable
 from pilotlight.catalog.provisioning import provisioned_by_version, provisioned_of
 from pilotlight.catalog.records import Function, FunctionVersion
+from pilotlight.catalog.views import FunctionKey
 from pilotlight.environments.pool import Pool
 from pilotlight.environments.provisioned import Allocation
 

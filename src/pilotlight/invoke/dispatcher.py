@@ -19,7 +19,7 @@ from pilotlight.catalog.catalog import Catalog
 from pilotlight.catalog.records import LATEST, FunctionVersion
 from pilotlight.clock import Clock
 from pilotlight.environments.invocation import Outcome
-from pilotlight.errors import AwsError, NotImplementedException, ResourceNotFoundException
+from pilotlight.errors import AwsError, ResourceNotFoundException, TooManyRequestsException
 from pilotlight.invoke.async_event import QUEUE_PREFIX, AsyncEvent, decode, encode
 from pilotlight.invoke.invocable import check
 from pilotlight.invoke.invoker import Invoker
@@ -151,7 +151,7 @@ class Dispatcher:
             self._settle([Done(item.queue, item.item_id, item.lease)])
         except AwsError as error:
             self._running -= 1
-            if isinstance(error, NotImplementedException):
+            if not isinstance(error, TooManyRequestsException):
                 logger.warning("event %s waits: %s", event.request_id, error)
             self._settle(self._back_off(item, event, version, refused(error)))
 

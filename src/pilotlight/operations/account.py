@@ -19,7 +19,7 @@ async def get_account_settings(context: OperationsContext, call: Call) -> dict[s
             "CodeSizeUnzipped": settings.max_unzipped_bytes,
             "CodeSizeZipped": settings.max_zipped_bytes,
             "ConcurrentExecutions": settings.concurrency,
-            "UnreservedConcurrentExecutions": settings.concurrency - reserved,
+            "UnreservedConcurrentExecutions": max(0, settings.concurrency - reserved),
         },
         "AccountUsage": {
             "TotalCodeSize": catalog.code_bytes(call.account, call.region),

@@ -13,19 +13,18 @@ import msgspec
 
 from pilotlight.catalog import lifecycle, names
 from pilotlight.catalog.attached import Alias, detached
-from pilotlight.catalog.catalog import FunctionChange, FunctionView
 from pilotlight.catalog.records import LATEST, Function, FunctionVersion
+from pilotlight.catalog.views import FunctionChange, FunctionView
 from pilotlight.errors import (
     AliasLimitExceededException,
     InvalidParameterValueException,
     ResourceConflictException,
     ResourceNotFoundException,
 )
-from pilotlight.operations.authorization import function_named
 from pilotlight.operations.context import OperationsContext
+from pilotlight.operations.found import found, whole_function
 from pilotlight.operations.paging import LARGEST_LIST, LARGEST_PAGE, Key, page
 from pilotlight.operations.revisions import check_revision
-from pilotlight.operations.versions import FUNCTIONS_ONLY
 from pilotlight.wire.messages import Call
 
 MAX_WEIGHTS = 1
@@ -33,7 +32,7 @@ MAX_WEIGHTS = 1
 
 async def create_alias(context: OperationsContext, call: Call) -> dict[str, Any]:
     params = call.params
-    name = _function(call)
+    name = whole_function(call)
     alias = Alias(
         name=params["Name"],
         version=params["FunctionVersion"],
@@ -43,7 +42,7 @@ async def create_alias(context: OperationsContext, call: Call) -> dict[str, Any]
     )
 
     def create(view: FunctionView | None) -> tuple[FunctionChange, None]:
-        function = _checked(alias, name, view).function
+        function = _function_for(alias, name, view)
         if alias.name in function.aliases:
             raise ResourceConflictException(f"Alias already exists: {_alias_arn(name, alias.name)}")
         if len(function.aliases) >= context.settings.max_aliases:
@@ -57,18 +56,16 @@ async def create_alias(context: OperationsContext, call: Call) -> dict[str, Any]
 
 
 async def get_alias(context: OperationsContext, call: Call) -> dict[str, Any]:
-    name = _function(call)
+    name = whole_function(call)
     view = context.catalog.function(name.account, name.region, name.name)
-    return _shown(name, _found(name, call.params["Name"], view))
+    return _shown(name, _alias(name, call.params["Name"], view))
 
 
 async def list_aliases(context: OperationsContext, call: Call) -> dict[str, Any]:
     """By name; with FunctionVersion those that point to it, whether or not there is such a version."""
     params = call.params
-    name = _function(call)
-    view = context.catalog.function(name.account, name.region, name.name)
-    if view is None:
-        raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
+    name = whole_function(call)
+    view = found(name, context.catalog.function(name.account, name.region, name.name))
     version = params.get("FunctionVersion")
     listed = [alias for _, alias in sorted(view.function.aliases.items()) if version in (None, alias.version)]
     shown, marker = page(
@@ -84,7 +81,7 @@ def _list_key(alias: Alias) -> Key:
 async def update_alias(context: OperationsContext, call: Call) -> dict[str, Any]:
     """What is not given stays; a routing configuration without versions takes the routing away."""
     params = call.params
-    name = _function(call)
+    name = whole_function(call)
     changes: dict[str, Any] = {"revision_id": lifecycle.new_revision_id()}
     if "FunctionVersion" in params:
         changes["version"] = params["FunctionVersion"]
@@ -94,22 +91,21 @@ async def update_alias(context: OperationsContext, call: Call) -> dict[str, Any]
         changes["weights"] = _weights(params["RoutingConfig"])
 
     def update(view: FunctionView | None) -> tuple[FunctionChange, Alias]:
-        before = _found(name, params["Name"], view)
+        before = _alias(name, params["Name"], view)
         check_revision(before.revision_id, params.get("RevisionId"), "GetFunction/GetAlias")
         alias = msgspec.structs.replace(before, **changes)
-        return _with_alias(_checked(alias, name, view).function, alias), alias
+        return _with_alias(_function_for(alias, name, view), alias), alias
 
     return _shown(name, await context.catalog.change(name.account, name.region, name.name, update))
 
 
 async def delete_alias(context: OperationsContext, call: Call) -> None:
     """With all that was attached to it; that there was none is no error."""
-    name = _function(call)
+    name = whole_function(call)
     alias: str = call.params["Name"]
 
     def delete(view: FunctionView | None) -> tuple[FunctionChange | None, None]:
-        if view is None:
-            raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
+        view = found(name, view)
         if alias not in view.function.aliases:
             return None, None
         aliases = {key: value for key, value in view.function.aliases.items() if key != alias}
@@ -119,18 +115,11 @@ async def delete_alias(context: OperationsContext, call: Call) -> None:
     await context.catalog.change(name.account, name.region, name.name, delete)
 
 
-def _function(call: Call) -> names.FunctionName:
-    name = function_named(call, call.params["FunctionName"])
-    if name.qualifier is not None:
-        raise InvalidParameterValueException(FUNCTIONS_ONLY)
-    return name
-
-
-def _found(name: names.FunctionName, alias: str, view: FunctionView | None) -> Alias:
-    found = view.function.aliases.get(alias) if view else None
-    if found is None:
+def _alias(name: names.FunctionName, alias: str, view: FunctionView | None) -> Alias:
+    existing = view.function.aliases.get(alias) if view else None
+    if existing is None:
         raise ResourceNotFoundException(f"Cannot find alias arn: {_alias_arn(name, alias)}")
-    return found
+    return existing
 
 
 def _weights(routing: dict[str, Any]) -> dict[str, float]:
@@ -142,7 +131,7 @@ def _weights(routing: dict[str, Any]) -> dict[str, float]:
     return weights
 
 
-def _checked(alias: Alias, name: names.FunctionName, view: FunctionView | None) -> FunctionView:
+def _function_for(alias: Alias, name: names.FunctionName, view: FunctionView | None) -> Function:
     """The function, when `alias` is one that it may have. Weights are within 0 and 1 by the model."""
     if alias.version in alias.weights:
         raise InvalidParameterValueException(
@@ -159,7 +148,6 @@ def _checked(alias: Alias, name: names.FunctionName, view: FunctionView | None) 
         if version is None:
             raise ResourceNotFoundException(f"Function not found: {_alias_arn(name, number)}")
         versions.append(version)
-    assert view is not None
     first, *others = versions
     if any(other.role != first.role for other in others):
         raise InvalidParameterValueException("Specified versions must be associated with the same execution role")
@@ -167,7 +155,8 @@ def _checked(alias: Alias, name: names.FunctionName, view: FunctionView | None) 
         raise InvalidParameterValueException(
             "Specified versions must be associated with the same dead-letter queue configuration"
         )
-    return view
+    assert view is not None
+    return view.function
 
 
 def _dead_letters(version: FunctionVersion) -> str:

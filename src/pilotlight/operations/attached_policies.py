@@ -12,17 +12,15 @@ import msgspec
 
 from pilotlight.catalog import lifecycle, names, policy
 from pilotlight.catalog.attached import Alias
-from pilotlight.catalog.catalog import FunctionChange, FunctionView
 from pilotlight.catalog.records import LATEST, FunctionVersion
+from pilotlight.catalog.views import FunctionChange, FunctionView
 from pilotlight.errors import (
     InvalidParameterValueException,
-    PolicyLengthExceededException,
     PublicPolicyException,
     ResourceNotFoundException,
 )
 from pilotlight.operations.context import OperationsContext
-
-MAX_POLICY_BYTES = 20_480
+from pilotlight.operations.policy_statements import check_length
 
 #: what AWS calls for when a RevisionId is not the current one, though GetPolicy gives it too
 READ_WITH = "GetFunction/GetAlias"
@@ -85,11 +83,7 @@ def with_policy(
 
 def check_policy(context: OperationsContext, wanted: Policy) -> None:
     """Its length, and whether it may be public."""
-    size = len(wanted.document.encode())
-    if size > MAX_POLICY_BYTES:
-        raise PolicyLengthExceededException(
-            f"The final policy size ({size}) is bigger than the limit ({MAX_POLICY_BYTES})."
-        )
+    check_length(wanted.document)
     if context.settings.block_public_policies and any(map(policy.is_public, wanted.statements)):
         raise PublicPolicyException(
             "Lambda prevented your policy from being created because it would grant public access to your function."

@@ -12,7 +12,7 @@ import msgspec
 
 from pilotlight.catalog import names
 from pilotlight.catalog.capacity import CapacityProvider
-from pilotlight.catalog.records import LATEST, LATEST_PUBLISHED, FunctionVersion
+from pilotlight.catalog.records import FunctionVersion
 from pilotlight.errors import (
     CapacityProviderLimitExceededException,
     InvalidParameterValueException,
@@ -24,6 +24,7 @@ from pilotlight.operations.context import OperationsContext
 from pilotlight.operations.paging import Key, page
 from pilotlight.operations.tags import checked_tags
 from pilotlight.wire.messages import Call
+from pilotlight.wire.validate import refused_value
 
 MAX_NAME = 64
 USUAL_ARCHITECTURES = ["x86_64"]
@@ -130,8 +131,7 @@ def _versions_on(context: OperationsContext, provider: CapacityProvider) -> list
 
 
 def _list_key(version: FunctionVersion) -> Key:
-    unnumbered = {LATEST: -1, LATEST_PUBLISHED: 0}
-    return version.name, unnumbered[version.version] if version.version in unnumbered else int(version.version)
+    return version.name, version.number
 
 
 def _named(call: Call) -> names.CapacityProviderName:
@@ -144,12 +144,13 @@ def _named(call: Call) -> names.CapacityProviderName:
 
 
 def _new_name(call: Call) -> names.CapacityProviderName:
-    name = _named(call)
+    try:
+        name = _named(call)
+    except ResourceNotFoundException as error:  # which the model does not have for a creation
+        raise InvalidParameterValueException(error.message) from None
     if len(name.name) > MAX_NAME:
-        raise InvalidParameterValueException(
-            f"1 validation error detected: Value '{name.name}' at 'capacityProviderName' failed to satisfy constraint: "
-            f"Member must have length less than or equal to {MAX_NAME}"
-        )
+        constraint = f"Member must have length less than or equal to {MAX_NAME}"
+        raise InvalidParameterValueException(refused_value(name.name, "CapacityProviderName", constraint))
     return name
 
 

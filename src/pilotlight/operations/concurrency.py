@@ -10,22 +10,21 @@ from typing import Any
 
 import msgspec
 
-from pilotlight.catalog.catalog import FunctionChange, FunctionView
 from pilotlight.catalog.names import LATEST, FunctionName
 from pilotlight.catalog.provisioning import provisioned_in_all, set_aside
+from pilotlight.catalog.views import FunctionChange, FunctionView
 from pilotlight.errors import InvalidParameterValueException, ResourceNotFoundException
-from pilotlight.operations.authorization import function_named
 from pilotlight.operations.context import OperationsContext
-from pilotlight.operations.versions import FUNCTIONS_ONLY
+from pilotlight.operations.found import found, whole_function
 from pilotlight.wire.messages import Call
 
 
 async def put_function_concurrency(context: OperationsContext, call: Call) -> dict[str, Any]:
-    name = _function(call)
+    name = whole_function(call)
     reserved: int = call.params["ReservedConcurrentExecutions"]
 
     def put(view: FunctionView | None) -> tuple[FunctionChange, None]:
-        view = _found(name, view)
+        view = _existing(name, view)
         check_unreserved(context, name, reserved, "ReservedConcurrentExecutions")
         provisioned = provisioned_in_all(view.function)
         if provisioned > reserved:
@@ -43,19 +42,17 @@ async def put_function_concurrency(context: OperationsContext, call: Call) -> di
 
 async def get_function_concurrency(context: OperationsContext, call: Call) -> dict[str, Any]:
     """Empty when nothing is reserved."""
-    name = _function(call)
-    view = context.catalog.function(name.account, name.region, name.name)
-    if view is None:
-        raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
+    name = whole_function(call)
+    view = found(name, context.catalog.function(name.account, name.region, name.name))
     return {"ReservedConcurrentExecutions": view.function.reserved_concurrency}
 
 
 async def delete_function_concurrency(context: OperationsContext, call: Call) -> None:
     """That nothing was reserved is no error."""
-    name = _function(call)
+    name = whole_function(call)
 
     def delete(view: FunctionView | None) -> tuple[FunctionChange | None, None]:
-        function = _found(name, view).function
+        function = _existing(name, view).function
         if function.reserved_concurrency is None:
             return None, None
         return FunctionChange(msgspec.structs.replace(function, reserved_concurrency=None)), None
@@ -82,14 +79,7 @@ def check_unreserved(context: OperationsContext, name: FunctionName, amount: int
         )
 
 
-def _function(call: Call) -> FunctionName:
-    name = function_named(call, call.params["FunctionName"])
-    if name.qualifier is not None:
-        raise InvalidParameterValueException(FUNCTIONS_ONLY)
-    return name
-
-
-def _found(name: FunctionName, view: FunctionView | None) -> FunctionView:
+def _existing(name: FunctionName, view: FunctionView | None) -> FunctionView:
     if view is None:
         raise ResourceNotFoundException(f"Function not found: {name.function_arn}:{LATEST}")
     return view

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from pilotlight.catalog.records import FunctionVersion
+from pilotlight.catalog.records import LATEST, FunctionVersion
+from pilotlight.operations.members import snapstart
 from pilotlight.operations.runtimes import CUSTOM
 
 Configuration = dict[str, Any]
@@ -56,8 +57,8 @@ def listed_configuration(version: FunctionVersion, arn: str) -> Configuration:
     if version.handler:
         answer["Handler"] = version.handler
     if "CapacityProviderConfig" not in version.held:
-        # Off is true: no snapshot is made yet.
-        answer["SnapStart"] = {"ApplyOn": version.snap_start, "OptimizationStatus": "Off"}
+        optimized = version.snap_start == snapstart.ON and version.version != LATEST and version.state == "Active"
+        answer["SnapStart"] = {"ApplyOn": version.snap_start, "OptimizationStatus": "On" if optimized else "Off"}
     if version.environment_given:
         answer["Environment"] = {"Variables": version.environment}
     if not version.environment and version.snap_start == "None":

@@ -15,6 +15,7 @@ from pilotlight.operations.code_location import CodeLocation
 from pilotlight.settings import Settings
 from pilotlight.store.blobs import Blobs
 from pilotlight.store.packages import Packages
+from pilotlight.wire.messages import Call
 
 
 class RuntimesCheck(Protocol):
@@ -68,3 +69,7 @@ class OperationsContext:
     invoker: Invokes
     concurrency_changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by whoever divides an account's concurrency, so that no two give away the last of it."""
+
+    def host(self, call: Call) -> str:
+        """The authority the client used, for addresses that are to work from where it is."""
+        return call.host or f"{self.settings.host}:{self.settings.port}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from pilotlight.catalog.held import RUNS
 from pilotlight.errors import InvalidParameterValueException
 from pilotlight.operations import code_signing
 from pilotlight.operations.code import Params, StoredCode, check_architecture, referred_to, store_package
 from pilotlight.operations.context import OperationsContext
 from pilotlight.operations.images import image_code
-from pilotlight.operations.runtimes import is_python
 from pilotlight.store.zips import PackageInfo
 from pilotlight.wire.messages import Call
 
@@ -40,7 +40,7 @@ async def deploy(context: OperationsContext, call: Call, code: Params, function:
     code_signing.check_artifact(context, call, function.code_signing_config_arn)
 
     def check(info: PackageInfo) -> None:
-        if is_python(function.runtime):
+        if function.runtime in RUNS:
             check_architecture(info.native, function.architecture)
 
     stored, _ = await store_package(context, call, code, check)

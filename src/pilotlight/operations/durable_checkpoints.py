@@ -19,7 +19,7 @@ from pilotlight.catalog.resources import KEEP, Keep
 from pilotlight.errors import InvalidParameterValueException, ResourceNotFoundException
 from pilotlight.operations.context import OperationsContext
 from pilotlight.operations.durable_executions import LARGEST_PAGE, PAGE
-from pilotlight.operations.durable_found import change, find, is_repeated, request_of
+from pilotlight.operations.durable_found import change, digest_of, find, is_repeated
 from pilotlight.operations.durable_shapes import shown_operation
 from pilotlight.operations.paging import page
 from pilotlight.wire.messages import Call
@@ -59,7 +59,7 @@ async def checkpoint_durable_execution(context: OperationsContext, call: Call) -
         token = checkpoint_token(execution)
         client_token: str | None = params.get("ClientToken")
         last = (
-            Repeatable(client_token, request_of(call), now_ms, {"CheckpointToken": token}, news)
+            Repeatable(client_token, digest_of(call), now_ms, {"CheckpointToken": token}, news)
             if client_token
             else None
         )

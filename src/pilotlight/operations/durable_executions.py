@@ -5,16 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pilotlight.catalog import durable_life, names
-from pilotlight.catalog.catalog import FunctionView
+from pilotlight.catalog import durable_life
 from pilotlight.catalog.durable import ENDED, DurableExecution
 from pilotlight.catalog.durable_updates import check_error_size
-from pilotlight.catalog.records import LATEST
 from pilotlight.catalog.resources import KEEP, Keep
-from pilotlight.errors import ResourceConflictException, ResourceNotFoundException
+from pilotlight.errors import ResourceConflictException
 from pilotlight.operations.authorization import function_named
 from pilotlight.operations.context import OperationsContext
 from pilotlight.operations.durable_found import change, find
+from pilotlight.operations.found import found, found_version
 from pilotlight.operations.paging import page
 from pilotlight.wire.messages import Call
 from pilotlight.wire.timestamps import from_epoch
@@ -77,15 +76,13 @@ async def list_durable_executions_by_function(context: OperationsContext, call: 
     """Newest first; with ReverseOrder oldest first."""
     params = call.params
     name = function_named(call, params["FunctionName"], params.get("Qualifier"))
-    view = context.catalog.function(name.account, name.region, name.name)
-    if view is None:
-        raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
-    version = _version(view, name) if name.qualifier else None
+    view = found(name, context.catalog.function(name.account, name.region, name.name))
+    version = found_version(name, view)[1].version if name.qualifier else None
     now_ms = context.clock.time_ms()
     looked_at = (
-        durable_life.as_of(found, now_ms)
-        for found in context.catalog.durable_executions.all(name.account, name.region)
-        if found.function == name.name and version in (None, found.version)
+        durable_life.as_of(execution, now_ms)
+        for execution in context.catalog.durable_executions.all(name.account, name.region)
+        if execution.function == name.name and version in (None, execution.version)
     )
     listed = [execution for execution in looked_at if execution is not None and _matches(execution, params)]
     oldest_first: bool = params.get("ReverseOrder", False)
@@ -97,17 +94,6 @@ async def list_durable_executions_by_function(context: OperationsContext, call: 
     listed.sort(key=order)
     shown, marker = page(listed, order, params.get("Marker"), params.get("MaxItems") or PAGE, LARGEST_PAGE)
     return {"DurableExecutions": [_summary(execution) for execution in shown], "NextMarker": marker}
-
-
-def _version(view: FunctionView, name: names.FunctionName) -> str:
-    """The version a qualifier stands for."""
-    qualifier = name.qualifier or LATEST
-    alias = view.function.aliases.get(qualifier)
-    if alias is not None:
-        return alias.version
-    if qualifier not in view.versions:
-        raise ResourceNotFoundException(f"Function not found: {name.arn}")
-    return qualifier
 
 
 def _matches(execution: DurableExecution, params: dict[str, Any]) -> bool:
@@ -152,8 +138,8 @@ async def remove_forgotten(context: OperationsContext) -> None:
     """Executions whose retention is over: nobody sees them any more, and now they are no more."""
     now_ms = context.clock.time_ms()
 
-    def remove(found: DurableExecution | None) -> tuple[DurableExecution | Keep | None, None]:
-        over = found is not None and durable_life.as_of(found, now_ms) is None
+    def remove(execution: DurableExecution | None) -> tuple[DurableExecution | Keep | None, None]:
+        over = execution is not None and durable_life.as_of(execution, now_ms) is None
         return None if over else KEEP, None
 
     for key, execution in list(context.catalog.durable_executions.everywhere()):

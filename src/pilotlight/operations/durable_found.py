@@ -5,8 +5,11 @@ Source of the errors: the model's documentation and the sentences users of the s
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
+
+import msgspec
 
 from pilotlight.catalog import names
 from pilotlight.catalog.durable import DurableExecution, Repeatable, key
@@ -24,57 +27,53 @@ REPEAT_MS = 15 * 60 * 1000
 Decision = Callable[[DurableExecution], "tuple[DurableExecution | Keep, T]"]
 
 
-def execution_named(call: Call) -> names.DurableExecutionName:
-    """What DurableExecutionArn names."""
-    name = names.parse_durable_execution(call.params["DurableExecutionArn"])
-    if name is None:
-        raise not_found()
-    return name
-
-
 def find(context: OperationsContext, call: Call) -> DurableExecution:
-    """ResourceNotFoundException when there is none, or its retention is over."""
-    name = execution_named(call)
-    found = None
-    if name.region == call.region:
-        found = context.catalog.durable_executions.get(name.account, name.region, key(name.function, name.name))
-    return as_it_is(context, name, found)
-
-
-def as_it_is(
-    context: OperationsContext, name: names.DurableExecutionName, found: DurableExecution | None
-) -> DurableExecution:
-    """`found` now, if it is what `name` says; ResourceNotFoundException otherwise."""
-    execution = as_of(found, context.clock.time_ms()) if found is not None else None
-    if execution is None or (execution.id, execution.version) != (name.id, name.version):
-        raise not_found()
-    return execution
+    """What DurableExecutionArn names; ResourceNotFoundException when there is none, or its retention is over."""
+    name = _named(call)
+    found = context.catalog.durable_executions.get(name.account, name.region, key(name.function, name.name))
+    return _as_it_is(context, name, found)
 
 
 async def change(context: OperationsContext, call: Call, decide: Decision[T]) -> T:
     """Run `decide` on the execution as it is now, and write what it gives; see `Resources.change`."""
-    name = execution_named(call)
-    if name.region != call.region:
-        raise not_found()
+    name = _named(call)
 
     def now(found: DurableExecution | None) -> tuple[DurableExecution | Keep | None, T]:
-        return decide(as_it_is(context, name, found))
+        return decide(_as_it_is(context, name, found))
 
     executions = context.catalog.durable_executions
     return await executions.change(name.account, name.region, key(name.function, name.name), now)
 
 
-def not_found() -> ResourceNotFoundException:
+def _named(call: Call) -> names.DurableExecutionName:
+    name = names.parse_durable_execution(call.params["DurableExecutionArn"])
+    if name is None or name.region != call.region:
+        raise _not_found()
+    return name
+
+
+def _as_it_is(
+    context: OperationsContext, name: names.DurableExecutionName, found: DurableExecution | None
+) -> DurableExecution:
+    """`found` now, if it is what `name` says."""
+    execution = as_of(found, context.clock.time_ms()) if found is not None else None
+    if execution is None or (execution.id, execution.version) != (name.id, name.version):
+        raise _not_found()
+    return execution
+
+
+def _not_found() -> ResourceNotFoundException:
     return ResourceNotFoundException("Durable Execution does not exist")
 
 
-def request_of(call: Call) -> dict[str, Any]:
-    """What a repeated call must have in common with the first, besides its ClientToken."""
-    return {name: value for name, value in call.params.items() if name != "ClientToken"}
+def digest_of(call: Call) -> str:
+    """Of what a repeated call must have in common with the first, besides its ClientToken."""
+    given = {name: value for name, value in call.params.items() if name != "ClientToken"}
+    return hashlib.sha256(msgspec.msgpack.encode(given, order="deterministic")).hexdigest()
 
 
 def is_repeated(last: Repeatable | None, call: Call, now_ms: int) -> bool:
     """Whether `call` is that call again."""
     if last is None or last.client_token != call.params.get("ClientToken"):
         return False
-    return last.request == request_of(call) and now_ms - last.at_ms < REPEAT_MS
+    return last.digest == digest_of(call) and now_ms - last.at_ms < REPEAT_MS

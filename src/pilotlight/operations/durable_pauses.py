@@ -13,7 +13,7 @@ from pilotlight.catalog.durable import DurableExecution, Repeatable
 from pilotlight.catalog.resources import KEEP, Keep
 from pilotlight.errors import ResourceConflictException
 from pilotlight.operations.context import OperationsContext
-from pilotlight.operations.durable_found import change, is_repeated, request_of
+from pilotlight.operations.durable_found import change, digest_of, is_repeated
 from pilotlight.wire.messages import Call
 
 replace = msgspec.structs.replace
@@ -51,4 +51,4 @@ async def resume_durable_execution(context: OperationsContext, call: Call) -> No
 
 def _repeatable(call: Call, now_ms: int) -> Repeatable | None:
     token: str | None = call.params.get("ClientToken")
-    return Repeatable(token, request_of(call), now_ms) if token else None
+    return Repeatable(token, digest_of(call), now_ms) if token else None

@@ -14,8 +14,9 @@ import msgspec
 
 from pilotlight.catalog import names
 from pilotlight.catalog.attached import EventInvokeConfig
-from pilotlight.catalog.catalog import Catalog, FunctionChange, FunctionView
+from pilotlight.catalog.catalog import Catalog
 from pilotlight.catalog.records import LATEST, Function
+from pilotlight.catalog.views import FunctionChange, FunctionView
 from pilotlight.errors import InvalidParameterValueException, ResourceNotFoundException
 from pilotlight.operations.authorization import function_named
 from pilotlight.operations.context import OperationsContext
@@ -48,7 +49,7 @@ async def _change(context: OperationsContext, call: Call, *, replace: bool) -> d
     given = _given(call.params)
 
     def change(view: FunctionView | None) -> tuple[FunctionChange, EventInvokeConfig]:
-        function = _with_qualifier(name, view)
+        function = _existing(name, view).function
         before = EventInvokeConfig() if replace else _found(name, function)
         _check_destinations(context.catalog, name, call.params.get("DestinationConfig", {}))
         config = msgspec.structs.replace(before, **given, modified_ms=context.clock.time_ms())
@@ -78,10 +79,8 @@ async def delete_function_event_invoke_config(context: OperationsContext, call: 
 
 async def list_function_event_invoke_configs(context: OperationsContext, call: Call) -> dict[str, Any]:
     """All of a function, $LATEST's first, then versions and aliases by name."""
-    name = function_named(call, call.params["FunctionName"])
-    view = context.catalog.function(name.account, name.region, name.name)
-    if view is None:
-        raise ResourceNotFoundException("The function doesn't exist.")
+    name = msgspec.structs.replace(function_named(call, call.params["FunctionName"]), qualifier=None)
+    view = _existing(name, context.catalog.function(name.account, name.region, name.name))
     listed = sorted(view.function.event_invokes.items())
     shown, marker = page(listed, lambda item: (item[0], 0), call.params.get("Marker"), call.params.get("MaxItems"))
     configs = [_shown(msgspec.structs.replace(name, qualifier=qualifier), config) for qualifier, config in shown]
@@ -96,11 +95,11 @@ def _qualifier(name: names.FunctionName) -> str:
     return name.qualifier or LATEST
 
 
-def _with_qualifier(name: names.FunctionName, view: FunctionView | None) -> Function:
+def _existing(name: names.FunctionName, view: FunctionView | None) -> FunctionView:
     """The function, when it has the version or alias named."""
-    if view is None or (_qualifier(name) not in view.versions and _qualifier(name) not in view.function.aliases):
+    if view is None or view.version_of(name.qualifier) is None:
         raise ResourceNotFoundException("The function doesn't exist.")
-    return view.function
+    return view
 
 
 def _found(name: names.FunctionName, function: Function | None) -> EventInvokeConfig:
@@ -133,12 +132,13 @@ def _check_destinations(catalog: Catalog, name: names.FunctionName, config: dict
 
 
 def _check_function(catalog: Catalog, name: names.FunctionName, arn: str) -> None:
-    _, _, _, region, account, _, function, *qualifier = arn.split(":")
-    view = catalog.function(account, region, function)
-    known = {*view.versions, *view.function.aliases} if view else set[str]()
-    if view is None or not known.issuperset(qualifier):
+    parsed = names.parse_arn(arn)
+    assert parsed is not None
+    function, _, qualifier = parsed.id.partition(":")
+    view = catalog.function(parsed.account, parsed.region, function)
+    if view is None or view.version_of(qualifier) is None:
         raise InvalidParameterValueException(f"The destination ARN {arn} is invalid.")
-    if (account, region, function) == (name.account, name.region, name.name):
+    if (parsed.account, parsed.region, function) == (name.account, name.region, name.name):
         raise InvalidParameterValueException("You can't specify the function as a destination for itself.")
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from pilotlight.catalog import names
 from pilotlight.catalog.event_sources import EventSourceMapping, State, begun
-from pilotlight.catalog.records import LATEST, FunctionVersion
+from pilotlight.catalog.records import FunctionVersion
 from pilotlight.errors import InvalidParameterValueException, ResourceInUseException, ResourceNotFoundException
 from pilotlight.operations.authorization import function_named
 from pilotlight.operations.context import OperationsContext
@@ -113,7 +113,7 @@ async def update_event_source_mapping(context: OperationsContext, call: Call) ->
             function_arn=name.arn if name else found.function_arn,
         )
         check_unique(source, updated, mappings.all(call.account, call.region))
-        return _stepped(context, source, found, updated)
+        return _changing(context, source, found, updated)
 
     changed(before)
     if function is not None:
@@ -153,13 +153,10 @@ def warn_of_unpolled(context: OperationsContext) -> None:
 def _function(context: OperationsContext, name: names.FunctionName) -> FunctionVersion:
     """The version a mapping will invoke; of an alias, the one it points to."""
     view = context.catalog.function(name.account, name.region, name.name)
-    qualifier = name.qualifier or LATEST
-    if view is not None:
-        alias = view.function.aliases.get(qualifier)
-        version = view.versions.get(alias.version if alias else qualifier)
-        if version is not None:
-            return version
-    raise InvalidParameterValueException("Function does not exist")
+    version = view.version_of(name.qualifier) if view else None
+    if version is None:
+        raise InvalidParameterValueException("Function does not exist")
+    return version
 
 
 def _source(mapping: EventSourceMapping) -> Source:
@@ -179,7 +176,7 @@ def _free(mapping: EventSourceMapping | None, verb: str) -> EventSourceMapping:
     return found
 
 
-def _stepped(
+def _changing(
     context: OperationsContext, source: Source, before: EventSourceMapping, after: EventSourceMapping
 ) -> EventSourceMapping:
     if after.enabled != before.enabled:

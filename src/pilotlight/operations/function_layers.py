@@ -11,15 +11,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pilotlight.catalog import names, policy
+from pilotlight.catalog import names
+from pilotlight.catalog.held import RUNS
 from pilotlight.catalog.layers import LayerVersion
 from pilotlight.catalog.records import FunctionLayer, FunctionVersion
 from pilotlight.errors import InvalidParameterValueException
-from pilotlight.operations.authorization import denied
 from pilotlight.operations.code import check_architecture
 from pilotlight.operations.context import OperationsContext
-from pilotlight.operations.layers import layer_version
-from pilotlight.operations.runtimes import is_python
+from pilotlight.operations.layers import check_shared, layer_version
 from pilotlight.wire.messages import Call
 
 MAX_LAYERS = 5
@@ -33,7 +32,7 @@ def resolve_layers(context: OperationsContext, call: Call, arns: Sequence[str]) 
     `check_layers`'s question.
     """
     if len(arns) > MAX_LAYERS:
-        raise InvalidParameterValueException("Cannot reference more than 5 layers.")
+        raise InvalidParameterValueException(f"Cannot reference more than {MAX_LAYERS} layers.")
     used: dict[str, FunctionLayer] = {}
     for arn in arns:
         name, version = _found(context, call, arn)
@@ -67,7 +66,7 @@ def check_layers(context: OperationsContext, function: FunctionVersion) -> None:
         for layer in function.layers
         if layer.native
     ]
-    if is_python(function.runtime):
+    if function.runtime in RUNS:
         check_architecture(native, function.architecture)
 
 
@@ -75,17 +74,12 @@ def _found(context: OperationsContext, call: Call, arn: str) -> tuple[names.Laye
     name = names.parse_layer(arn, call.account, call.region)
     if name is None or name.version is None:  # arn:aws:lambda:::awslayer:NAME, which the model lets pass
         raise InvalidParameterValueException(f"Layer version {arn} does not exist.")
-    version = layer_version(context, name)
-    if name.account != call.account:
-        # Another account's layer that does not exist, or not here, is not told from one that is not shared.
-        here = version if name.region == call.region else None
-        if here is None or not policy.account_may(here.statements, GET_LAYER_VERSION, call.account, arn, call.caller):
-            raise denied(call, GET_LAYER_VERSION, arn)
-        return name, here
+    check_shared(context, call, name, GET_LAYER_VERSION)
     if name.region != call.region:
         raise InvalidParameterValueException(
             f"Layers are not in the same region as the function. Layers are expected to be in region {call.region}."
         )
+    version = layer_version(context, name)
     if version is None:
         raise InvalidParameterValueException(f"Layer version {arn} does not exist.")
     return name, version

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from pilotlight.catalog import names
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.operations.members import (
     dead_letters,
@@ -24,19 +25,25 @@ from pilotlight.operations.members import (
     snapstart,
 )
 from pilotlight.operations.members.asked import Asked, Fields
-from pilotlight.operations.runtime_lifecycle import refuse_closed
+from pilotlight.operations.runtime_lifecycle import refuse_closed, refuse_unknown
 from pilotlight.operations.runtimes import CUSTOM, check_machine
 
 _AS_GIVEN = {
     "Role": "role",
     "Handler": "handler",
     "Description": "description",
-    "Runtime": "runtime",
     "Timeout": "timeout_s",
     "MemorySize": "memory_mib",
 }
 
+
+def _runtime(asked: Asked, given: str) -> Fields:
+    refuse_unknown(asked.context, given)
+    return {"runtime": given}
+
+
 _FIELDS: dict[str, Callable[[Asked, Any], Fields]] = {
+    "Runtime": _runtime,
     "EphemeralStorage": lambda _, given: {"tmp_mib": given["Size"]},
     "TracingConfig": lambda _, given: {"tracing": given["Mode"]} if "Mode" in given else {},
     "Environment": environment.environment,
@@ -45,12 +52,11 @@ _FIELDS: dict[str, Callable[[Asked, Any], Fields]] = {
 }
 
 
-def _kept(asked: Asked, given: Any) -> Any:
-    """As it was given; an empty one takes it away."""
-    return given or None
+def _unchanged(asked: Asked, given: Any) -> Any:
+    return given
 
 
-#: member -> the member the API shows it as, and what it shows (None: nothing)
+#: member -> the member the API shows it as, and what it shows; what is empty is not shown
 _HELD: dict[str, tuple[str, Callable[[Asked, Any], Any]]] = {
     "AcceleratorConfig": ("AcceleratorConfig", managed.accelerator),
     "CapacityProviderConfig": ("CapacityProviderConfig", managed.capacity_provider),
@@ -58,9 +64,9 @@ _HELD: dict[str, tuple[str, Callable[[Asked, Any], Any]]] = {
     "DurableConfig": ("DurableConfig", durable.durable),
     "FileSystemConfigs": ("FileSystemConfigs", network.file_systems),
     "ImageConfig": ("ImageConfigResponse", package.image_config),
-    "KMSKeyArn": ("KMSKeyArn", _kept),
-    "RuntimeConfig": ("RuntimeConfig", _kept),
-    "TenancyConfig": ("TenancyConfig", _kept),
+    "KMSKeyArn": ("KMSKeyArn", _unchanged),
+    "RuntimeConfig": ("RuntimeConfig", _unchanged),
+    "TenancyConfig": ("TenancyConfig", _unchanged),
     "VpcConfig": ("VpcConfig", network.vpc),
 }
 
@@ -73,15 +79,31 @@ _TOGETHER: tuple[Callable[[FunctionVersion], None], ...] = (
 )
 
 
-def created_fields(asked: Asked) -> Fields:
-    """What a new function's record is made of besides its code and layers, each member checked by itself."""
+def created(asked: Asked, name: names.FunctionName) -> FunctionVersion:
+    """A new function's $LATEST, its code and layers aside; each member is checked by itself and with the others."""
     params = asked.call.params
-    values: Fields = {"package_type": params.get("PackageType", "Zip"), **logs.logging(asked, {}), **_fields(asked)}
+    package_type: str = params.get("PackageType", "Zip")
+    package.check_package(params, package_type, creating=True)
+    values: Fields = {**logs.logging(asked, {}), **_fields(asked)}
     if "CapacityProviderConfig" in params:
         values.setdefault("memory_mib", managed.SMALLEST_MEMORY_MIB)
     if "DurableConfig" in params:
         values.setdefault("timeout_s", durable.usual_timeout_s(params["DurableConfig"]["ExecutionTimeout"]))
-    return values
+    version = FunctionVersion(
+        account=name.account,
+        region=name.region,
+        name=name.name,
+        package_type=package_type,
+        architecture=params.get("Architectures", ["x86_64"])[0],
+        code_blob="",
+        code_sha256="",
+        code_size=0,
+        **values,
+    )
+    refuse_closed(asked.context, version.runtime, creating=True)
+    check_machine(asked.context, version.runtime, version.architecture)
+    _check_together(version)
+    return version
 
 
 def updated(asked: Asked) -> FunctionVersion:
@@ -92,11 +114,11 @@ def updated(asked: Asked) -> FunctionVersion:
     refuse_closed(asked.context, changed.runtime, creating=False)
     if "Runtime" in asked.call.params:
         check_machine(asked.context, changed.runtime, changed.architecture)
-    check_together(changed)
+    _check_together(changed)
     return changed
 
 
-def check_together(version: FunctionVersion) -> None:
+def _check_together(version: FunctionVersion) -> None:
     """What AWS demands of a configuration as a whole."""
     for check in _TOGETHER:
         check(version)
@@ -116,8 +138,8 @@ def _fields(asked: Asked) -> Fields:
     for member, (shown_as, rule) in _HELD.items():
         if member in params:
             shown = rule(asked, params[member])
-            if shown is None or shown == []:
-                held.pop(shown_as, None)
-            else:
+            if shown:
                 held[shown_as] = shown
+            else:
+                held.pop(shown_as, None)
     return {**values, "held": held}

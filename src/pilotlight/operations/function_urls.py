@@ -16,8 +16,8 @@ import msgspec
 
 from pilotlight.catalog import names
 from pilotlight.catalog.attached import UrlConfig
-from pilotlight.catalog.catalog import FunctionChange, FunctionView
 from pilotlight.catalog.records import Function
+from pilotlight.catalog.views import FunctionChange, FunctionView
 from pilotlight.errors import InvalidParameterValueException, ResourceConflictException, ResourceNotFoundException
 from pilotlight.operations.authorization import function_named
 from pilotlight.operations.context import OperationsContext
@@ -36,9 +36,8 @@ async def create_function_url_config(context: OperationsContext, call: Call) -> 
     url = UrlConfig(url_id=url_id, created_ms=now_ms, modified_ms=now_ms, **_fields(call.params))
 
     def create(view: FunctionView | None) -> tuple[FunctionChange, None]:
-        function = _with_alias(name, view)
-        assert view is not None
-        if _key(name) in function.urls:
+        view = _existing(name, view)
+        if _key(name) in view.function.urls:
             raise ResourceConflictException(
                 f"Failed to create function url config for [functionArn = {name.arn}]. "
                 "Error message:  FunctionUrlConfig exists for this Lambda function"
@@ -47,7 +46,7 @@ async def create_function_url_config(context: OperationsContext, call: Call) -> 
             raise InvalidParameterValueException(
                 "Function URLs are not supported for functions with tenant isolation mode enabled."
             )
-        return _with_url(function, name, url), None
+        return _with_url(view.function, name, url), None
 
     await context.catalog.change(name.account, name.region, name.name, create)
     return _answered(context, call, name, url, "CreationTime")
@@ -61,10 +60,8 @@ async def get_function_url_config(context: OperationsContext, call: Call) -> dic
 
 async def list_function_url_configs(context: OperationsContext, call: Call) -> dict[str, Any]:
     """All of a function: its own first, then those of its aliases by name."""
-    name = function_named(call, call.params["FunctionName"])
-    view = context.catalog.function(name.account, name.region, name.name)
-    if view is None:
-        raise ResourceNotFoundException("Function does not exist")
+    name = msgspec.structs.replace(function_named(call, call.params["FunctionName"]), qualifier=None)
+    view = _existing(name, context.catalog.function(name.account, name.region, name.name))
     listed = sorted(view.function.urls.items())
     shown, marker = page(listed, lambda item: (item[0], 0), call.params.get("Marker"), call.params.get("MaxItems"))
     configs = [
@@ -78,7 +75,7 @@ async def update_function_url_config(context: OperationsContext, call: Call) -> 
     name = _named(call)
 
     def update(view: FunctionView | None) -> tuple[FunctionChange, UrlConfig]:
-        function = _with_alias(name, view)
+        function = _existing(name, view).function
         before = _found(name, function)
         url = msgspec.structs.replace(before, modified_ms=context.clock.time_ms(), **_fields(call.params))
         return _with_url(function, name, url), url
@@ -114,11 +111,11 @@ def _fields(params: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _with_alias(name: names.FunctionName, view: FunctionView | None) -> Function:
+def _existing(name: names.FunctionName, view: FunctionView | None) -> FunctionView:
     """The function, when it has the alias named."""
     if view is None or (name.qualifier is not None and name.qualifier not in view.function.aliases):
         raise ResourceNotFoundException("Function does not exist")
-    return view.function
+    return view
 
 
 def _found(name: names.FunctionName, function: Function | None) -> UrlConfig:
@@ -155,8 +152,9 @@ def _shown(context: OperationsContext, call: Call, name: names.FunctionName, url
 
 
 def _address(context: OperationsContext, call: Call, url: UrlConfig) -> str:
-    host = call.host or f"{context.settings.host}:{context.settings.port}"
-    port = host.rpartition("]")[2].partition(":")[2]  # an IPv6 address has colons of its own, inside brackets
+    port = (
+        context.host(call).rpartition("]")[2].partition(":")[2]
+    )  # an IPv6 address has colons of its own, inside brackets
     return f"http://{url.url_id}.lambda-url.{call.region}.localhost{port and ':'}{port}/"
 
 

@@ -8,27 +8,22 @@ import msgspec
 
 from pilotlight.catalog import lifecycle, names
 from pilotlight.catalog.attached import detached
-from pilotlight.catalog.catalog import FunctionChange, FunctionView
 from pilotlight.catalog.records import LATEST, Function, FunctionVersion
-from pilotlight.errors import (
-    InvalidParameterValueException,
-    ResourceConflictException,
-    ResourceNotFoundException,
-    ValidationException,
-)
+from pilotlight.catalog.views import FunctionChange, FunctionView
+from pilotlight.errors import InvalidParameterValueException, ResourceConflictException, ValidationException
 from pilotlight.operations import code, function_rules, versions
 from pilotlight.operations.authorization import function_named
 from pilotlight.operations.configuration import Configuration, configuration, listed_configuration
 from pilotlight.operations.context import OperationsContext
 from pilotlight.operations.deployment import Deployed, deploy
+from pilotlight.operations.found import found, found_version
 from pilotlight.operations.function_layers import check_layers, resolve_layers
-from pilotlight.operations.members import managed, package
+from pilotlight.operations.members import managed
 from pilotlight.operations.members.asked import Asked
 from pilotlight.operations.paging import page, start_name
-from pilotlight.operations.runtime_lifecycle import refuse_closed
-from pilotlight.operations.runtimes import check_machine
 from pilotlight.operations.tags import checked_tags
 from pilotlight.wire.messages import Call
+from pilotlight.wire.validate import refused_value
 
 MAX_NAME = 64
 
@@ -37,7 +32,8 @@ async def create_function(context: OperationsContext, call: Call) -> Configurati
     """A new function, Pending; with Publish also its first version, which is then what is answered."""
     params = call.params
     name = _new_name(call)
-    described = _described(context, call, name)
+    described = function_rules.created(Asked(context, call, None), name)
+    managed.check_publish_to(described, params.get("PublishTo"))
     tags = checked_tags(params.get("Tags", {}))
     _refuse_existing(name, context.catalog.function(name.account, name.region, name.name))
     signing: str = params.get("CodeSigningConfigArn", "")
@@ -72,40 +68,15 @@ async def create_function(context: OperationsContext, call: Call) -> Configurati
     return configuration(answered, name.function_arn)
 
 
-def _described(context: OperationsContext, call: Call, name: names.FunctionName) -> FunctionVersion:
-    """What the request makes of the function, its code and layers aside, all of it checked."""
-    params = call.params
-    package.check_package(params, params.get("PackageType", "Zip"), creating=True)
-    version = FunctionVersion(
-        account=name.account,
-        region=name.region,
-        name=name.name,
-        architecture=params.get("Architectures", ["x86_64"])[0],
-        code_blob="",
-        code_sha256="",
-        code_size=0,
-        **function_rules.created_fields(Asked(context, call, None)),
-    )
-    refuse_closed(context, version.runtime, creating=True)
-    check_machine(context, version.runtime, version.architecture)
-    function_rules.check_together(version)
-    managed.check_publish_to(version, params.get("PublishTo"))
-    return version
-
-
 def _new_name(call: Call) -> names.FunctionName:
     reference: str = call.params["FunctionName"]
     name = function_named(call, reference)
     if name.qualifier is not None:
-        raise ValidationException(
-            f"1 validation error detected: Value '{reference}' at 'functionName' failed to satisfy constraint: "
-            f"Member must satisfy regular expression pattern: {names.FUNCTION_PATTERN}"
-        )
+        constraint = f"Member must satisfy regular expression pattern: {names.FUNCTION_PATTERN}"
+        raise ValidationException(refused_value(reference, "FunctionName", constraint))
     if len(name.name) > MAX_NAME:
-        raise InvalidParameterValueException(
-            f"1 validation error detected: Value '{name.name}' at 'functionName' failed to satisfy constraint: "
-            f"Member must have length less than or equal to {MAX_NAME}"
-        )
+        constraint = f"Member must have length less than or equal to {MAX_NAME}"
+        raise InvalidParameterValueException(refused_value(name.name, "FunctionName", constraint))
     return name
 
 
@@ -116,7 +87,7 @@ def _refuse_existing(name: names.FunctionName, view: FunctionView | None) -> Non
 
 async def get_function(context: OperationsContext, call: Call) -> dict[str, Any]:
     name = function_named(call, call.params["FunctionName"], call.params.get("Qualifier"))
-    view, version = _found(context, name)
+    view, version = found_version(name, context.catalog.function(name.account, name.region, name.name))
     answer: dict[str, Any] = {
         "Configuration": configuration(version, name.arn),
         "Code": _code_location(context, call, version),
@@ -135,10 +106,9 @@ def _code_location(context: OperationsContext, call: Call, version: FunctionVers
             "ImageUri": version.image_uri,
             "ResolvedImageUri": version.resolved_image_uri,
         }
-    host = call.host or f"{context.settings.host}:{context.settings.port}"
     location: dict[str, Any] = {
         "RepositoryType": "S3",
-        "Location": context.code_location.url(host, version.code_blob),
+        "Location": context.code_location.url(context.host(call), version.code_blob),
     }
     if version.s3_object is not None:
         bucket, key, object_version = msgspec.structs.astuple(version.s3_object)
@@ -150,19 +120,8 @@ def _code_location(context: OperationsContext, call: Call, version: FunctionVers
 
 async def get_function_configuration(context: OperationsContext, call: Call) -> Configuration:
     name = function_named(call, call.params["FunctionName"], call.params.get("Qualifier"))
-    return configuration(_found(context, name)[1], name.arn)
-
-
-def _found(context: OperationsContext, name: names.FunctionName) -> tuple[FunctionView, FunctionVersion]:
-    """The function and the version `name` names; an alias names the version it points to."""
-    view = context.catalog.function(name.account, name.region, name.name)
-    number = name.qualifier or LATEST
-    if view is not None and number in view.function.aliases:
-        number = view.function.aliases[number].version
-    version = view.versions.get(number) if view else None
-    if view is None or version is None:
-        raise ResourceNotFoundException(f"Function not found: {name.arn}")
-    return view, version
+    _, version = found_version(name, context.catalog.function(name.account, name.region, name.name))
+    return configuration(version, name.arn)
 
 
 async def list_functions(context: OperationsContext, call: Call) -> dict[str, Any]:
@@ -174,7 +133,7 @@ async def list_functions(context: OperationsContext, call: Call) -> dict[str, An
         raise InvalidParameterValueException("FunctionVersion must be set to ALL when MasterRegion is specified.")
     here = master_region in (None, "ALL", call.region)
     views = context.catalog.functions(call.account, call.region, start_name(marker)) if here else []
-    listed = (version for view in views for version in ((view.latest, *view.published) if every else (view.latest,)))
+    listed = (version for view in views for version in (view.in_order if every else [view.latest]))
     shown, marker = page(listed, versions.list_key, marker, params.get("MaxItems"))
     functions = [listed_configuration(v, v.qualified_arn if every else v.function_arn) for v in shown]
     return {"Functions": functions, "NextMarker": marker}
@@ -189,14 +148,13 @@ async def delete_function(context: OperationsContext, call: Call) -> dict[str, A
     name = function_named(call, call.params["FunctionName"], call.params.get("Qualifier"))
     if name.qualifier == LATEST:
         raise InvalidParameterValueException("$LATEST version cannot be deleted without deleting the function.")
+    if name.qualifier is not None and names.is_alias(name.qualifier):
+        raise InvalidParameterValueException("Deletion of aliases is not currently supported.")
 
     def delete(view: FunctionView | None) -> tuple[FunctionChange | None, None]:
-        if view is None:
-            raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
+        view = found(name, view)
         if name.qualifier is None:
             return FunctionChange(gone=True), None
-        if names.is_alias(name.qualifier):
-            raise InvalidParameterValueException("Deletion of aliases is not currently supported.")
         pointing = _aliases_to(view.function, name.qualifier)
         if pointing:
             raise ResourceConflictException(

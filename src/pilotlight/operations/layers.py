@@ -21,11 +21,10 @@ from pilotlight.operations.authorization import REQUIRED, denied
 from pilotlight.operations.configuration import timestamp
 from pilotlight.operations.context import OperationsContext
 from pilotlight.operations.paging import Key, page
-from pilotlight.operations.runtime_lifecycle import is_closed
+from pilotlight.operations.runtime_lifecycle import open_runtimes
 from pilotlight.operations.runtimes import CUSTOM
 from pilotlight.wire.messages import Call
-from pilotlight.wire.models import load_model
-from pilotlight.wire.validate import lower_first
+from pilotlight.wire.validate import detected, lower_first
 
 Answer = dict[str, Any]
 
@@ -36,7 +35,7 @@ _NOT_FOUND = "The resource you requested does not exist."
 async def publish_layer_version(context: OperationsContext, call: Call) -> Answer:
     """The next version of the layer; the first one makes the layer."""
     params = call.params
-    name = layer_named(call, params["LayerName"])
+    name = layer_named(context, call, params["LayerName"])
     _check_compatible(context, params)
     s3_object = code.referred_to(params["Content"], of_layer=True)
     stored, info = await code.store_package(context, call, params["Content"])
@@ -68,8 +67,7 @@ async def publish_layer_version(context: OperationsContext, call: Call) -> Answe
 
 def _check_compatible(context: OperationsContext, params: dict[str, Any]) -> None:
     """AWS judges these two lists together and in words of its own, and takes no runtime that is closed to functions."""
-    known = load_model("lambda").shape("Runtime").enum
-    runtimes = [name for name in known if name != CUSTOM and not is_closed(context, name, creating=True)]
+    runtimes = [name for name in open_runtimes(context) if name != CUSTOM]
     broken: list[str] = []
     for member, allowed, words in (
         ("CompatibleRuntimes", runtimes, "{}"),
@@ -81,8 +79,7 @@ def _check_compatible(context: OperationsContext, params: dict[str, Any]) -> Non
             shown = f"'[{', '.join(given)}]' at '{lower_first(member)}'"
             broken.append(f"Value {shown} failed to satisfy constraint: {constraint}")
     if broken:
-        count = "1 validation error" if len(broken) == 1 else f"{len(broken)} validation errors"
-        raise ValidationException(f"{count} detected: {'; '.join(broken)}")
+        raise ValidationException(detected(broken))
 
 
 def _given(params: dict[str, Any], member: str) -> tuple[str, ...] | None:
@@ -90,12 +87,12 @@ def _given(params: dict[str, Any], member: str) -> tuple[str, ...] | None:
 
 
 async def get_layer_version(context: OperationsContext, call: Call) -> Answer:
-    name = layer_named(call, call.params["LayerName"], call.params["VersionNumber"], context)
+    name = layer_named(context, call, call.params["LayerName"], call.params["VersionNumber"])
     return _shown(context, call, name, _found(context, name))
 
 
 async def get_layer_version_by_arn(context: OperationsContext, call: Call) -> Answer:
-    name = layer_named(call, call.params["Arn"], context=context)
+    name = layer_named(context, call, call.params["Arn"])
     return _shown(context, call, name, _found(context, name))
 
 
@@ -123,7 +120,7 @@ async def list_layers(context: OperationsContext, call: Call) -> Answer:
 
 async def list_layer_versions(context: OperationsContext, call: Call) -> Answer:
     """Newest first; a layer that does not exist has none."""
-    name = layer_named(call, call.params["LayerName"])
+    name = layer_named(context, call, call.params["LayerName"])
     layer = context.catalog.layers.get(name.account, name.region, name.name)
 
     def key(version: LayerVersion) -> Key:
@@ -147,7 +144,7 @@ def _matching(layer: Layer, call: Call) -> list[LayerVersion]:
 
 async def delete_layer_version(context: OperationsContext, call: Call) -> None:
     """What is not there is as good as deleted."""
-    name = layer_named(call, call.params["LayerName"], call.params["VersionNumber"])
+    name = layer_named(context, call, call.params["LayerName"], call.params["VersionNumber"])
 
     def delete(layer: Layer | None) -> tuple[Layer | Keep, None]:
         if layer is None or name.version not in layer.versions:
@@ -158,11 +155,9 @@ async def delete_layer_version(context: OperationsContext, call: Call) -> None:
     await context.catalog.layers.change(name.account, name.region, name.name, delete)
 
 
-def layer_named(
-    call: Call, reference: str, version: int | None = None, context: OperationsContext | None = None
-) -> names.LayerName:
-    """The layer (or version) an operation is about: a name, or an ARN. AccessDeniedException when it is another
-    account's, unless `context` is given and the version's policy allows the operation."""
+def layer_named(context: OperationsContext, call: Call, reference: str, version: int | None = None) -> names.LayerName:
+    """The layer (or version) an operation is about: a name, or an ARN. Raises what `check_shared` raises, and
+    ResourceNotFoundException for another region's."""
     if version is not None and version < 1:
         raise InvalidParameterValueException("Layer Version Cannot be less than 1")
     name = names.parse_layer(reference, call.account, call.region)
@@ -170,16 +165,22 @@ def layer_named(
         raise ResourceNotFoundException(_NOT_FOUND)
     if version is not None:
         name = msgspec.structs.replace(name, version=version)
-    if name.account != call.account:
-        action = REQUIRED[call.operation].action
-        shared = layer_version(context, name) if context is not None and name.region == call.region else None
-        if shared is None or not policy.account_may(shared.statements, action, call.account, name.arn, call.caller):
-            raise denied(call, action, name.arn)
+    check_shared(context, call, name, REQUIRED[call.operation].action)
     if name.region != call.region:
         raise ResourceNotFoundException(
             f"Layers from '{name.region}' are not reachable in this region ('{call.region}')"
         )
     return name
+
+
+def check_shared(context: OperationsContext, call: Call, name: names.LayerName, action: str) -> None:
+    """Raise AccessDeniedException for another account's layer, unless `name` is a version whose policy allows `action`.
+    One that does not exist, or not in this region, is not told from one that is not shared."""
+    if name.account == call.account:
+        return
+    version = layer_version(context, name) if name.region == call.region else None
+    if version is None or not policy.account_may(version.statements, action, call.account, name.arn, call.caller):
+        raise denied(call, action, name.arn)
 
 
 def layer_version(context: OperationsContext, name: names.LayerName) -> LayerVersion | None:
@@ -195,9 +196,8 @@ def _found(context: OperationsContext, name: names.LayerName) -> LayerVersion:
 
 
 def _shown(context: OperationsContext, call: Call, name: names.LayerName, version: LayerVersion) -> Answer:
-    host = call.host or f"{context.settings.host}:{context.settings.port}"
     content: Answer = {
-        "Location": context.code_location.url(host, version.code_blob),
+        "Location": context.code_location.url(context.host(call), version.code_blob),
         "CodeSha256": version.code_sha256,
         "CodeSize": version.code_size,
         "ResolvedS3Object": _resolved(version.s3_object) if version.s3_object else None,

@@ -12,10 +12,9 @@ from typing import Any
 import msgspec
 
 from pilotlight.catalog import names, policy
-from pilotlight.catalog.catalog import FunctionChange, FunctionView
-from pilotlight.errors import InvalidParameterValueException, ResourceConflictException, ResourceNotFoundException
+from pilotlight.catalog.views import FunctionChange, FunctionView
+from pilotlight.errors import InvalidParameterValueException, ResourceNotFoundException
 from pilotlight.operations.attached_policies import (
-    MAX_POLICY_BYTES,
     READ_WITH,
     Policy,
     attached_policy,
@@ -26,10 +25,10 @@ from pilotlight.operations.attached_policies import (
 )
 from pilotlight.operations.authorization import function_named
 from pilotlight.operations.context import OperationsContext
+from pilotlight.operations.found import found
+from pilotlight.operations.policy_statements import check_new, without
 from pilotlight.operations.revisions import check_revision
 from pilotlight.wire.messages import Call
-
-__all__ = ["MAX_POLICY_BYTES", "add_permission", "get_policy", "remove_permission"]
 
 #: s3.amazonaws.com, logs.eu-west-1.amazonaws.com, alexa-appkit.amazon.com, apigateway.amazonaws.com.cn
 SERVICE = re.compile(r"[a-z0-9.-]+\.amazon(aws)?\.com(\.cn)?")
@@ -47,15 +46,10 @@ async def add_permission(context: OperationsContext, call: Call) -> dict[str, An
     sid: str = params["StatementId"]
 
     def add(view: FunctionView | None) -> tuple[FunctionChange, policy.Statement]:
-        if view is None:
-            raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
+        view = found(name, view)
         check_revision(attached_to(view, name).revision_id, params.get("RevisionId"), READ_WITH)
         before = attached_policy(view, name) or Policy((), policy.AWS_HEAD)
-        if any(statement.get("Sid") == sid for statement in before.statements):
-            raise ResourceConflictException(
-                f"The statement id ({sid}) provided already exists. "
-                "Please provide a new statement id, or remove the existing statement."
-            )
+        check_new(before.statements, sid)
         statement = _statement(params, name)
         wanted = Policy((*before.statements, statement), before.head)
         check_policy(context, wanted)
@@ -73,13 +67,10 @@ async def remove_permission(context: OperationsContext, call: Call) -> None:
     def remove(view: FunctionView | None) -> tuple[FunctionChange, None]:
         if view is None:
             raise ResourceNotFoundException(f"No policy found for: {name.function_arn}")
-        found, before = attached_to(view, name), attached_policy(view, name)
-        if before is None:
-            raise ResourceNotFoundException("No policy is associated with the given resource.")
-        left = tuple(statement for statement in before.statements if statement.get("Sid") != sid)
-        if len(left) == len(before.statements):
-            raise ResourceNotFoundException(f"Statement {sid} is not found in resource policy.")
-        check_revision(found.revision_id, params.get("RevisionId"), READ_WITH)
+        revision_id = attached_to(view, name).revision_id
+        before = attached_policy(view, name) or Policy((), policy.AWS_HEAD)
+        left = without(before.statements, sid)
+        check_revision(revision_id, params.get("RevisionId"), READ_WITH)
         return with_policy(view, name, Policy(left, before.head))[0], None
 
     await context.catalog.change(name.account, name.region, name.name, remove)
@@ -87,13 +78,11 @@ async def remove_permission(context: OperationsContext, call: Call) -> None:
 
 async def get_policy(context: OperationsContext, call: Call) -> dict[str, Any]:
     name = function_named(call, call.params["FunctionName"], call.params.get("Qualifier"))
-    view = context.catalog.function(name.account, name.region, name.name)
-    if view is None:
-        raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
-    found = attached_policy(view, name)
-    if found is None:
+    view = found(name, context.catalog.function(name.account, name.region, name.name))
+    attached = attached_policy(view, name)
+    if attached is None:
         raise ResourceNotFoundException("The resource you requested does not exist.")
-    return {"Policy": found.document, "RevisionId": attached_to(view, name).revision_id}
+    return {"Policy": attached.document, "RevisionId": attached_to(view, name).revision_id}
 
 
 def _check_url_members(params: dict[str, Any]) -> None:

@@ -14,9 +14,9 @@ import msgspec
 
 from pilotlight.catalog import names
 from pilotlight.catalog.attached import ProvisionedConcurrency
-from pilotlight.catalog.catalog import FunctionChange, FunctionView
 from pilotlight.catalog.provisioning import provisioned_in_all
 from pilotlight.catalog.records import LATEST, Function, FunctionVersion
+from pilotlight.catalog.views import FunctionChange, FunctionView
 from pilotlight.errors import (
     InvalidParameterValueException,
     ProvisionedConcurrencyConfigNotFoundException,
@@ -26,6 +26,7 @@ from pilotlight.errors import (
 from pilotlight.operations.authorization import function_named
 from pilotlight.operations.concurrency import check_unreserved, unreserved
 from pilotlight.operations.context import OperationsContext
+from pilotlight.operations.found import found
 from pilotlight.operations.paging import Key, page
 from pilotlight.wire.messages import Call
 
@@ -80,9 +81,7 @@ async def list_provisioned_concurrency_configs(context: OperationsContext, call:
     """Those of versions in order of publishing, then those of aliases by name."""
     params = call.params
     name = function_named(call, params["FunctionName"])
-    view = context.catalog.function(name.account, name.region, name.name)
-    if view is None:
-        raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
+    view = found(name, context.catalog.function(name.account, name.region, name.name))
     qualifiers, marker = page(
         sorted(view.function.provisioned, key=_list_key), _list_key, params.get("Marker"), params.get("MaxItems")
     )

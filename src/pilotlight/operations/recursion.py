@@ -9,11 +9,10 @@ from typing import Any
 
 import msgspec
 
-from pilotlight.catalog import names
-from pilotlight.catalog.catalog import FunctionChange, FunctionView
-from pilotlight.errors import ResourceNotFoundException
+from pilotlight.catalog.views import FunctionChange, FunctionView
 from pilotlight.operations.authorization import function_named
 from pilotlight.operations.context import OperationsContext
+from pilotlight.operations.found import found
 from pilotlight.wire.messages import Call
 
 
@@ -22,7 +21,7 @@ async def put_function_recursion_config(context: OperationsContext, call: Call) 
     loop: str = call.params["RecursiveLoop"]
 
     def put(view: FunctionView | None) -> tuple[FunctionChange, None]:
-        function = _found(name, view).function
+        function = found(name, view).function
         return FunctionChange(msgspec.structs.replace(function, recursive_loop=loop)), None
 
     await context.catalog.change(name.account, name.region, name.name, put)
@@ -31,11 +30,5 @@ async def put_function_recursion_config(context: OperationsContext, call: Call) 
 
 async def get_function_recursion_config(context: OperationsContext, call: Call) -> dict[str, Any]:
     name = function_named(call, call.params["FunctionName"])
-    view = context.catalog.function(name.account, name.region, name.name)
-    return {"RecursiveLoop": _found(name, view).function.recursive_loop}
-
-
-def _found(name: names.FunctionName, view: FunctionView | None) -> FunctionView:
-    if view is None:
-        raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
-    return view
+    view = found(name, context.catalog.function(name.account, name.region, name.name))
+    return {"RecursiveLoop": view.function.recursive_loop}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from pilotlight.catalog import names
-from pilotlight.catalog.catalog import FunctionChange, FunctionView
+from pilotlight.catalog.views import FunctionChange, FunctionView
 from pilotlight.errors import ResourceNotFoundException
 from pilotlight.operations.attached_policies import (
     READ_WITH,
@@ -22,6 +22,7 @@ from pilotlight.operations.attached_policies import (
 )
 from pilotlight.operations.authorization import function_named
 from pilotlight.operations.context import OperationsContext
+from pilotlight.operations.found import found
 from pilotlight.operations.policy_documents import read_document
 from pilotlight.operations.revisions import check_revision
 from pilotlight.wire.messages import Call
@@ -34,9 +35,9 @@ async def put_resource_policy(context: OperationsContext, call: Call) -> dict[st
     check_policy(context, wanted)
 
     def put(view: FunctionView | None) -> tuple[FunctionChange, str]:
-        found = _found(name, view)
-        check_revision(attached_to(found, name).revision_id, call.params.get("RevisionId"), READ_WITH)
-        change, revised = with_policy(found, name, wanted)
+        view = found(name, view)
+        check_revision(attached_to(view, name).revision_id, call.params.get("RevisionId"), READ_WITH)
+        change, revised = with_policy(view, name, wanted)
         return change, revised.revision_id
 
     revision_id = await context.catalog.change(name.account, name.region, name.name, put)
@@ -45,23 +46,23 @@ async def put_resource_policy(context: OperationsContext, call: Call) -> dict[st
 
 async def get_resource_policy(context: OperationsContext, call: Call) -> dict[str, Any]:
     name = _named(call)
-    view = _found(name, context.catalog.function(name.account, name.region, name.name))
-    found = attached_policy(view, name)
-    if found is None:
+    view = found(name, context.catalog.function(name.account, name.region, name.name))
+    attached = attached_policy(view, name)
+    if attached is None:
         raise ResourceNotFoundException("The resource you requested does not exist.")
-    return {"Policy": found.document, "RevisionId": attached_to(view, name).revision_id}
+    return {"Policy": attached.document, "RevisionId": attached_to(view, name).revision_id}
 
 
 async def delete_resource_policy(context: OperationsContext, call: Call) -> None:
     name = _named(call)
 
     def delete(view: FunctionView | None) -> tuple[FunctionChange, None]:
-        found = _found(name, view)
-        revision_id = attached_to(found, name).revision_id
-        if attached_policy(found, name) is None:
+        view = found(name, view)
+        revision_id = attached_to(view, name).revision_id
+        if attached_policy(view, name) is None:
             raise ResourceNotFoundException("No policy is associated with the given resource.")
         check_revision(revision_id, call.params.get("RevisionId"), READ_WITH)
-        return with_policy(found, name, None)[0], None
+        return with_policy(view, name, None)[0], None
 
     await context.catalog.change(name.account, name.region, name.name, delete)
 
@@ -73,9 +74,3 @@ def _named(call: Call) -> names.FunctionName:
         # A customer-managed runtime: Lambda's core API has them, and there are none here.
         raise ResourceNotFoundException("The resource you requested does not exist.")
     return function_named(call, arn)
-
-
-def _found(name: names.FunctionName, view: FunctionView | None) -> FunctionView:
-    if view is None:
-        raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
-    return view

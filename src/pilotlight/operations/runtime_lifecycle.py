@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from pilotlight.errors import InvalidParameterValueException
 from pilotlight.operations.context import OperationsContext
+from pilotlight.wire.models import load_model
 
 _NODE, _PYTHON, _JAVA, _DOTNET, _RUBY = "nodejs24.x", "python3.14", "java25", "dotnet10", "ruby4.0"
 _OS_ONLY = "provided.al2023"
@@ -73,6 +74,24 @@ CLOSINGS: dict[str, Closing] = {
     "provided.al2": Closing("2027-07-29", "2027-08-31", _OS_ONLY),
     "provided.al2023": Closing("2029-07-31", "2029-08-31", _OS_ONLY),
 }
+
+
+def open_runtimes(context: OperationsContext) -> list[str]:
+    """What AWS lists when it is given a runtime it does not know: those that functions may be created with.
+
+    It lists them in the order of a hash set; here they stand in the model's.
+    """
+    known = load_model("lambda").shape("Runtime").enum
+    return [name for name in known if not is_closed(context, name, creating=True)]
+
+
+def refuse_unknown(context: OperationsContext, runtime: str) -> None:
+    """Raise InvalidParameterValueException for what the model does not know: AWS's frontend lets any Runtime pass."""
+    if runtime not in load_model("lambda").shape("Runtime").enum:
+        raise InvalidParameterValueException(
+            f"Value {runtime} at 'runtime' failed to satisfy constraint: "
+            f"Member must satisfy enum value set: [{', '.join(open_runtimes(context))}] or be a valid ARN"
+        )
 
 
 def refuse_closed(context: OperationsContext, runtime: str, *, creating: bool) -> None:

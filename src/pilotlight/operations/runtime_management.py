@@ -12,11 +12,12 @@ import msgspec
 
 from pilotlight.catalog import names
 from pilotlight.catalog.attached import RuntimeManagement
-from pilotlight.catalog.catalog import FunctionChange, FunctionView
 from pilotlight.catalog.records import LATEST, FunctionVersion
-from pilotlight.errors import InvalidParameterValueException, ResourceNotFoundException
+from pilotlight.catalog.views import FunctionChange, FunctionView
+from pilotlight.errors import InvalidParameterValueException
 from pilotlight.operations.authorization import function_named
 from pilotlight.operations.context import OperationsContext
+from pilotlight.operations.found import found_version
 from pilotlight.wire.messages import Call
 
 
@@ -25,8 +26,7 @@ async def put_runtime_management_config(context: OperationsContext, call: Call) 
     config = _config(call.params)
 
     def put(view: FunctionView | None) -> tuple[FunctionChange, FunctionVersion]:
-        version = _found(name, view)
-        assert view is not None
+        view, version = found_version(name, view)
         if config.runtime_version_arn and config.runtime_version_arn != version.runtime_version_arn:
             raise InvalidParameterValueException(
                 f"The runtime version {config.runtime_version_arn} is not one of the function's runtime."
@@ -40,9 +40,7 @@ async def put_runtime_management_config(context: OperationsContext, call: Call) 
 
 async def get_runtime_management_config(context: OperationsContext, call: Call) -> dict[str, Any]:
     name = _version_named(call)
-    view = context.catalog.function(name.account, name.region, name.name)
-    version = _found(name, view)
-    assert view is not None
+    view, version = found_version(name, context.catalog.function(name.account, name.region, name.name))
     return _shown(version, view.function.runtime_management.get(version.version, RuntimeManagement()))
 
 
@@ -63,13 +61,6 @@ def _config(params: dict[str, Any]) -> RuntimeManagement:
     if update_on != "Manual" and arn:
         raise InvalidParameterValueException("RuntimeVersionArn is only supported when UpdateRuntimeOn is Manual.")
     return RuntimeManagement(update_on=update_on, runtime_version_arn=arn)
-
-
-def _found(name: names.FunctionName, view: FunctionView | None) -> FunctionVersion:
-    version = view.versions.get(name.qualifier or LATEST) if view else None
-    if version is None:
-        raise ResourceNotFoundException(f"Function not found: {name.arn}")
-    return version
 
 
 def _shown(version: FunctionVersion, config: RuntimeManagement) -> dict[str, Any]:

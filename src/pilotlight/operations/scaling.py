@@ -12,11 +12,12 @@ import msgspec
 
 from pilotlight.catalog import names
 from pilotlight.catalog.attached import ScalingConfig
-from pilotlight.catalog.catalog import FunctionChange, FunctionView
 from pilotlight.catalog.records import FunctionVersion
-from pilotlight.errors import InvalidParameterValueException, ResourceNotFoundException
+from pilotlight.catalog.views import FunctionChange, FunctionView
+from pilotlight.errors import InvalidParameterValueException
 from pilotlight.operations.authorization import function_named
 from pilotlight.operations.context import OperationsContext
+from pilotlight.operations.found import found_version
 from pilotlight.wire.messages import Call
 
 
@@ -30,8 +31,7 @@ async def put_function_scaling_config(context: OperationsContext, call: Call) ->
     _check(config)
 
     def put(view: FunctionView | None) -> tuple[FunctionChange, FunctionVersion]:
-        version = _found(name, view)
-        assert view is not None
+        view, version = _found(name, view)
         scaling = {**view.function.scaling, version.version: config}
         return FunctionChange(msgspec.structs.replace(view.function, scaling=scaling)), version
 
@@ -41,9 +41,7 @@ async def put_function_scaling_config(context: OperationsContext, call: Call) ->
 
 async def get_function_scaling_config(context: OperationsContext, call: Call) -> dict[str, Any]:
     name = function_named(call, call.params["FunctionName"], call.params["Qualifier"])
-    view = context.catalog.function(name.account, name.region, name.name)
-    version = _found(name, view)
-    assert view is not None
+    view, version = _found(name, context.catalog.function(name.account, name.region, name.name))
     shown = _shown(view.function.scaling.get(version.version, ScalingConfig()))
     return {
         "FunctionArn": version.qualified_arn,
@@ -60,15 +58,13 @@ def _check(config: ScalingConfig) -> None:
         )
 
 
-def _found(name: names.FunctionName, view: FunctionView | None) -> FunctionVersion:
-    version = view.versions.get(name.qualifier or "") if view else None
-    if version is None:
-        raise ResourceNotFoundException(f"Function not found: {name.arn}")
+def _found(name: names.FunctionName, view: FunctionView | None) -> tuple[FunctionView, FunctionVersion]:
+    view, version = found_version(name, view)
     if not version.held.get("CapacityProviderConfig"):
         raise InvalidParameterValueException(
             "FunctionScalingConfig is only supported for functions that are configured with a capacity provider."
         )
-    return version
+    return view, version
 
 
 def _shown(config: ScalingConfig) -> dict[str, int | None]:

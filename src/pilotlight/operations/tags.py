@@ -14,13 +14,14 @@ import msgspec
 
 from pilotlight.catalog import lifecycle, names
 from pilotlight.catalog.capacity import CapacityProvider
-from pilotlight.catalog.catalog import FunctionChange, FunctionView
 from pilotlight.catalog.code_signing import CodeSigningConfig
 from pilotlight.catalog.event_sources import EventSourceMapping
 from pilotlight.catalog.resources import Resources
+from pilotlight.catalog.views import FunctionChange, FunctionView
 from pilotlight.errors import InvalidParameterValueException, ResourceNotFoundException
 from pilotlight.operations.authorization import function_named
 from pilotlight.operations.context import OperationsContext
+from pilotlight.operations.found import found
 from pilotlight.wire.messages import Call
 
 MAX_TAGS = 50
@@ -55,7 +56,7 @@ async def list_tags(context: OperationsContext, call: Call) -> dict[str, Any]:
     arn = _arn(call)
     if arn.kind == "function":
         name = _function(call)
-        return {"Tags": _found(name, context.catalog.function(name.account, name.region, name.name)).function.tags}
+        return {"Tags": found(name, context.catalog.function(name.account, name.region, name.name)).function.tags}
     return {"Tags": _existing(arn, call, _kept(context, arn).get(arn.account, arn.region, arn.id)).tags}
 
 
@@ -74,9 +75,9 @@ async def _retag(context: OperationsContext, call: Call, retag: Retag) -> None:
 
 async def _retag_function(context: OperationsContext, name: names.FunctionName, retag: Retag) -> None:
     def change(view: FunctionView | None) -> tuple[FunctionChange, None]:
-        found = _found(name, view)
-        function = msgspec.structs.replace(found.function, tags=retag(found.function.tags))
-        return FunctionChange(function, (lifecycle.revised(found.latest),)), None
+        view = found(name, view)
+        function = msgspec.structs.replace(view.function, tags=retag(view.function.tags))
+        return FunctionChange(function, (lifecycle.revised(view.latest),)), None
 
     await context.catalog.change(name.account, name.region, name.name, change)
 
@@ -95,12 +96,6 @@ def _function(call: Call) -> names.FunctionName:
             "Tags on function aliases and versions are not supported. Please specify a function ARN."
         )
     return name
-
-
-def _found(name: names.FunctionName, view: FunctionView | None) -> FunctionView:
-    if view is None:
-        raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
-    return view
 
 
 def _kept(context: OperationsContext, arn: names.Arn) -> Resources[Any]:

@@ -11,14 +11,13 @@ from typing import Any
 import msgspec
 
 from pilotlight.catalog import lifecycle, names
-from pilotlight.catalog.catalog import FunctionChange, FunctionView
-from pilotlight.catalog.records import LATEST, FunctionVersion
-from pilotlight.errors import InvalidParameterValueException
+from pilotlight.catalog.records import FunctionVersion
+from pilotlight.catalog.views import FunctionChange, FunctionView
 from pilotlight.operations import code, function_rules, versions
-from pilotlight.operations.authorization import function_named
 from pilotlight.operations.configuration import Configuration, configuration
 from pilotlight.operations.context import OperationsContext
 from pilotlight.operations.deployment import Deployed, deploy
+from pilotlight.operations.found import whole_function
 from pilotlight.operations.function_layers import check_layers, resolve_layers
 from pilotlight.operations.members import managed, package
 from pilotlight.operations.members.asked import Asked
@@ -30,24 +29,24 @@ from pilotlight.wire.messages import Call
 async def update_function_code(context: OperationsContext, call: Call) -> Configuration:
     """New code. With Publish the version it makes is answered; with DryRun everything is checked, nothing changed."""
     params = call.params
-    name = _latest_named(call)
-    view = _view(context, name)
-    before = versions.changeable_latest(name, view, params.get("RevisionId"))
-    assert view is not None
+    name = whole_function(call, or_latest=True)
+    view = _changeable(context, call, name)
+    before = view.latest
     publish, publish_to = params.get("Publish", False), params.get("PublishTo")
     managed.check_publish_to(before, publish_to)
     refuse_closed(context, before.runtime, creating=False)
-    architecture: str = params.get("Architectures", [before.architecture])[0]
-    if architecture != before.architecture:
-        check_machine(context, before.runtime, architecture)
-    signing = view.function.code_signing_config_arn
-    function = Deployed(before.package_type, before.runtime, architecture, signing, "updating")
-    stored = await deploy(context, call, params, function)
-    values: dict[str, Any] = {"architecture": architecture, **msgspec.structs.asdict(stored)}
+    deployed = _deployed(call, view)
+    if deployed.architecture != before.architecture:
+        check_machine(context, before.runtime, deployed.architecture)
+    stored = await deploy(context, call, params, deployed)
+    values: dict[str, Any] = {"architecture": deployed.architecture, **msgspec.structs.asdict(stored)}
 
     def update(view: FunctionView | None) -> tuple[FunctionChange | None, FunctionVersion]:
-        latest = versions.changeable_latest(name, view, params.get("RevisionId"))
-        assert view is not None
+        view = versions.changeable(name, view, params.get("RevisionId"))
+        if _deployed(call, view) != deployed:
+            # Another update came and went while the code was being fetched: it was checked for what is no more.
+            raise versions.update_in_progress(name)
+        latest = view.latest
         code.check_storage(context, call, stored.stored_bytes * (2 if publish else 1) - latest.stored_bytes)
         changed = msgspec.structs.replace(latest, **values)
         check_layers(context, changed)
@@ -68,13 +67,13 @@ async def update_function_code(context: OperationsContext, call: Call) -> Config
 async def update_function_configuration(context: OperationsContext, call: Call) -> Configuration:
     """Each member given replaces what was (LoggingConfig and DurableConfig are merged), the others stay."""
     params = call.params
-    name = _latest_named(call)
-    before = versions.changeable_latest(name, _view(context, name), params.get("RevisionId"))
+    name = whole_function(call, or_latest=True)
+    before = _changeable(context, call, name).latest
     package.check_package(params, before.package_type, creating=False)
     layers = {"layers": resolve_layers(context, call, params["Layers"])} if "Layers" in params else {}
 
     def update(view: FunctionView | None) -> tuple[FunctionChange, FunctionVersion]:
-        latest = versions.changeable_latest(name, view, params.get("RevisionId"))
+        latest = versions.changeable(name, view, params.get("RevisionId")).latest
         changed = msgspec.structs.replace(function_rules.updated(Asked(context, call, latest)), **layers)
         check_layers(context, changed)
         changed = lifecycle.updated(changed, context.clock.time_ms(), context.settings.state_delay_ms)
@@ -84,12 +83,13 @@ async def update_function_configuration(context: OperationsContext, call: Call) 
     return configuration(answered, name.arn)
 
 
-def _latest_named(call: Call) -> names.FunctionName:
-    name = function_named(call, call.params["FunctionName"])
-    if name.qualifier not in (None, LATEST):
-        raise InvalidParameterValueException(versions.FUNCTIONS_ONLY)
-    return name
+def _changeable(context: OperationsContext, call: Call, name: names.FunctionName) -> FunctionView:
+    view = context.catalog.function(name.account, name.region, name.name)
+    return versions.changeable(name, view, call.params.get("RevisionId"))
 
 
-def _view(context: OperationsContext, name: names.FunctionName) -> FunctionView | None:
-    return context.catalog.function(name.account, name.region, name.name)
+def _deployed(call: Call, view: FunctionView) -> Deployed:
+    latest = view.latest
+    architecture: str = call.params.get("Architectures", [latest.architecture])[0]
+    signing = view.function.code_signing_config_arn
+    return Deployed(latest.package_type, latest.runtime, architecture, signing, "updating")

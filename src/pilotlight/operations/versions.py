@@ -7,26 +7,18 @@ from typing import Any
 import msgspec
 
 from pilotlight.catalog import lifecycle, names
-from pilotlight.catalog.catalog import FunctionChange, FunctionView
-from pilotlight.catalog.records import LATEST, LATEST_PUBLISHED, Function, FunctionVersion
-from pilotlight.errors import (
-    InvalidParameterValueException,
-    ResourceConflictException,
-    ResourceNotFoundException,
-)
+from pilotlight.catalog.records import LATEST_PUBLISHED, Function, FunctionVersion
+from pilotlight.catalog.views import FunctionChange, FunctionView
+from pilotlight.errors import InvalidParameterValueException, ResourceConflictException
 from pilotlight.operations import code
 from pilotlight.operations.authorization import function_named
 from pilotlight.operations.configuration import Configuration, configuration, listed_configuration
 from pilotlight.operations.context import OperationsContext
+from pilotlight.operations.found import found, whole_function
 from pilotlight.operations.members import managed, snapstart
 from pilotlight.operations.paging import Key, page
 from pilotlight.operations.revisions import check_revision
 from pilotlight.wire.messages import Call
-
-FUNCTIONS_ONLY = (
-    "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "
-    "Please specify either a function name or an unqualified function ARN."
-)
 
 
 async def publish_version(context: OperationsContext, call: Call) -> Configuration:
@@ -35,13 +27,11 @@ async def publish_version(context: OperationsContext, call: Call) -> Configurati
     It is Active at once, except where AWS has something to prepare: a snapshot, or environments on a capacity provider.
     """
     params = call.params
-    name = function_named(call, params["FunctionName"])
-    if name.qualifier not in (None, LATEST):
-        raise InvalidParameterValueException(FUNCTIONS_ONLY)
+    name = whole_function(call, or_latest=True)
 
     def publish(view: FunctionView | None) -> tuple[FunctionChange | None, FunctionVersion]:
-        latest = changeable_latest(name, view, params.get("RevisionId"))
-        assert view is not None
+        view = changeable(name, view, params.get("RevisionId"))
+        latest = view.latest
         managed.check_publish_to(latest, params.get("PublishTo"))
         _check_sha256(latest, params.get("CodeSha256"))
         if (existing := unchanged_since(view, latest, params.get("PublishTo"))) is not None:
@@ -63,38 +53,34 @@ async def publish_version(context: OperationsContext, call: Call) -> Configurati
 
 async def list_versions_by_function(context: OperationsContext, call: Call) -> dict[str, Any]:
     name = function_named(call, call.params["FunctionName"])
-    view = context.catalog.function(name.account, name.region, name.name)
-    if view is None:
-        raise ResourceNotFoundException(f"Function not found: {name.arn}")
-    shown, marker = page(
-        (view.latest, *view.published), list_key, call.params.get("Marker"), call.params.get("MaxItems")
-    )
+    view = found(name, context.catalog.function(name.account, name.region, name.name))
+    shown, marker = page(view.in_order, list_key, call.params.get("Marker"), call.params.get("MaxItems"))
     return {"Versions": [listed_configuration(v, v.qualified_arn) for v in shown], "NextMarker": marker}
 
 
 def list_key(version: FunctionVersion) -> Key:
-    """$LATEST first, $LATEST.PUBLISHED second, then by number."""
-    unnumbered = {LATEST: -1, LATEST_PUBLISHED: 0}.get(version.version)
-    return version.name, int(version.version) if unnumbered is None else unnumbered
+    return version.name, version.number
 
 
-def changeable_latest(name: names.FunctionName, view: FunctionView | None, revision_id: str | None) -> FunctionVersion:
-    """$LATEST, if it is there, is what the client believes it is, and is not busy changing."""
-    if view is None:
-        raise ResourceNotFoundException(f"Function not found: {name.function_arn}")
+def changeable(name: names.FunctionName, view: FunctionView | None, revision_id: str | None) -> FunctionView:
+    """The function, if it is there, its $LATEST is what the client believes it is, and not busy changing."""
+    view = found(name, view)
     latest = view.latest
     check_revision(latest.revision_id, revision_id, "GetFunction/GetAlias")
     if latest.last_update_status == "InProgress":
-        raise ResourceConflictException(
-            "The operation cannot be performed at this time. "
-            f"An update is in progress for resource: {name.function_arn}"
-        )
+        raise update_in_progress(name)
     if lifecycle.phase(latest) not in lifecycle.SETTLED:
         raise ResourceConflictException(
             "The operation cannot be performed at this time. "
             f"The function is currently in the following state: {latest.state}"
         )
-    return latest
+    return view
+
+
+def update_in_progress(name: names.FunctionName) -> ResourceConflictException:
+    return ResourceConflictException(
+        f"The operation cannot be performed at this time. An update is in progress for resource: {name.function_arn}"
+    )
 
 
 def unchanged_since(view: FunctionView, latest: FunctionVersion, publish_to: str | None) -> FunctionVersion | None:
@@ -117,19 +103,10 @@ def _published(
     function: Function, latest: FunctionVersion, now_ms: int, publish_to: str | None, description: str | None
 ) -> tuple[Function, FunctionVersion]:
     version = msgspec.structs.replace(
-        latest,
+        lifecycle.published(latest, now_ms),
         version=LATEST_PUBLISHED if publish_to else str(function.next_version),
         description=latest.description if description is None else description,
         published_from=latest.fingerprint,
-        state="Active",
-        state_reason="",
-        state_reason_code="",
-        last_update_status="Successful",
-        last_update_status_reason="",
-        last_update_status_reason_code="",
-        settles_at_ms=0,
-        revision_id=lifecycle.new_revision_id(),
-        last_modified_ms=now_ms,
     )
     if publish_to:
         return function, version

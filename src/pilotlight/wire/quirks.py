@@ -10,11 +10,8 @@ from pilotlight.errors import AwsError, InvalidParameterException, ValidationExc
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     validation_error: type[AwsError] = ValidationException
     """What a broken constraint is called."""
-    backend_enums: dict[str, str] = {}
-    """Top-level enum member -> what AWS appends when it has another value. These are judged after all other
-    constraints, by InvalidParameterValueException, because AWS's frontend lets them through to the service."""
-    judged_lists: frozenset[str] = frozenset()
-    """Top-level lists of enums whose values the handler judges, because AWS words it otherwise than for other lists."""
+    judged_enums: frozenset[str] = frozenset()
+    """Top-level enums, and lists of them, whose values the handler judges: AWS words it otherwise than for others."""
     enum_orders: dict[str, tuple[str, ...]] = {}
     """Enum shape -> its values in the order in which AWS lists them, where that has been seen."""
     statuses: dict[str, int] = {}
@@ -25,9 +22,11 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
 
 QUIRKS: dict[str, Quirks] = {
     "lambda": Quirks(
-        backend_enums={"Runtime": " or be a valid ARN"},
-        judged_lists=frozenset({"CompatibleRuntimes", "CompatibleArchitectures"}),
-        enum_orders={"EventSourcePosition": ("LATEST", "AT_TIMESTAMP", "TRIM_HORIZON")},
+        judged_enums=frozenset({"Runtime", "CompatibleRuntimes", "CompatibleArchitectures"}),
+        enum_orders={
+            "EventSourcePosition": ("LATEST", "AT_TIMESTAMP", "TRIM_HORIZON"),
+            "InvokeMode": ("RESPONSE_STREAM", "BUFFERED"),
+        },
         statuses={"DeleteFunction": 204},
         payload_type="application/json",
     ),

@@ -14,7 +14,6 @@ import msgspec
 
 from pilotlight.errors import (
     AwsError,
-    InvalidParameterValueException,
     NotImplementedException,
     ServiceException,
     UnknownOperationException,
@@ -26,7 +25,7 @@ from pilotlight.wire.parse import OperationParser
 from pilotlight.wire.quirks import QUIRKS, Quirks
 from pilotlight.wire.render import OperationRenderer
 from pilotlight.wire.routing import Match, RestRouter, TargetRouter
-from pilotlight.wire.validate import OperationValidator, lower_first
+from pilotlight.wire.validate import OperationValidator
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +37,6 @@ class _Prepared(msgspec.Struct):
     parser: OperationParser
     validator: OperationValidator
     renderer: OperationRenderer
-    backend_enums: tuple[tuple[str, tuple[str, ...], str], ...]
-    """(member, allowed values, what AWS appends)."""
 
 
 class ServiceApi:
@@ -112,15 +109,13 @@ class ServiceApi:
     def _prepare(self, name: str) -> _Prepared:
         quirks, operation = self._quirks, self.model.operation(name)
         members = operation.input.members if operation.input else {}
-        backend = {name: member.shape for name, member in members.items() if name in quirks.backend_enums}
-        judged = [member.shape.element for name, member in members.items() if name in quirks.judged_lists]
-        open_enums = {shape.name for shape in backend.values()} | {part.shape.name for part in judged if part}
+        judged = [member.shape for name, member in members.items() if name in quirks.judged_enums]
+        open_enums = frozenset((shape.element.shape if shape.element else shape).name for shape in judged)
         prepared = self._prepared[name] = _Prepared(
             operation,
             OperationParser(operation, self.model.protocol),
-            OperationValidator(operation, frozenset(open_enums), quirks.enum_orders),
+            OperationValidator(operation, open_enums, quirks.enum_orders),
             OperationRenderer(self.model, operation, quirks.statuses.get(name), quirks.payload_type),
-            tuple((name, shape.enum, quirks.backend_enums[name]) for name, shape in backend.items()),
         )
         return prepared
 
@@ -128,13 +123,6 @@ class ServiceApi:
         message = prepared.validator.errors(params)
         if message is not None:
             raise self._quirks.validation_error(message)
-        for member, allowed, suffix in prepared.backend_enums:
-            value = params.get(member)
-            if value is not None and value not in allowed:
-                raise InvalidParameterValueException(
-                    f"Value {value} at '{lower_first(member)}' failed to satisfy constraint: "
-                    f"Member must satisfy enum value set: [{', '.join(allowed)}]{suffix}"
-                )
 
 
 def _unknown(request: WireRequest) -> str:

@@ -8,7 +8,7 @@ reported once, on its collection, together with everything that is asked of it (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -46,8 +46,17 @@ class OperationValidator:
         self._check(params, "", found)
         if not found:
             return None
-        shown = found[:REPORT_LIMIT]
-        return f"{len(shown)} validation error{'s' if len(shown) > 1 else ''} detected: {'; '.join(shown)}"
+        return detected(found[:REPORT_LIMIT])
+
+
+def detected(sentences: Sequence[str]) -> str:
+    """The whole message, of a sentence for each broken constraint."""
+    return f"{len(sentences)} validation error{'s' if len(sentences) > 1 else ''} detected: {'; '.join(sentences)}"
+
+
+def refused_value(value: object, member: str, constraint: str) -> str:
+    """The message about one value (as it is to be shown) of a member with the name it has in requests."""
+    return detected([_refusal(f" '{value}'", lower_first(member), constraint)])
 
 
 class _Checks:
@@ -220,7 +229,11 @@ def _bound(shape: Shape, limit: int | float) -> int | float:
 
 def _sentence(value: Any, shape: Shape, path: str, message: str) -> str:
     shown = " null" if value is None else "" if _hidden(shape, set()) else f" '{_echo(value, shape)}'"
-    return f"Value{shown} at '{path}' failed to satisfy constraint: {message}"
+    return _refusal(shown, path, message)
+
+
+def _refusal(shown: str, path: str, constraint: str) -> str:
+    return f"Value{shown} at '{path}' failed to satisfy constraint: {constraint}"
 
 
 def _hidden(shape: Shape, seen: set[str]) -> bool:

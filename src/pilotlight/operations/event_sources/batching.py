@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pilotlight.errors import InvalidParameterValueException
-from pilotlight.operations.event_sources.sources import SQS, SQS_FIFO, Source
+from pilotlight.operations.event_sources.sources import SQS_FIFO, Source
 
 _WITHOUT_WINDOW = 10
 
 
 def check_batching(source: Source, settings: Mapping[str, Any]) -> None:
-    if source.name not in (SQS.name, SQS_FIFO.name):
+    if not source.is_queue:
         return
     window_s: int = settings["MaximumBatchingWindowInSeconds"]
     if settings["BatchSize"] > _WITHOUT_WINDOW and not window_s:

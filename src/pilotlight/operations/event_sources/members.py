@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from pilotlight.errors import InvalidParameterValueException
-from pilotlight.operations.event_sources.sources import EVERYWHERE, SQS, SQS_FIFO, Source
+from pilotlight.operations.event_sources.sources import EVERYWHERE, Source
 from pilotlight.wire.validate import lower_first
 
 _POSITION = ("StartingPosition", "StartingPositionTimestamp")
 
 
 def check_taken(source: Source, params: Mapping[str, Any]) -> None:
-    if source.name in (SQS.name, SQS_FIFO.name) and any(member in params for member in _POSITION):
+    if source.is_queue and any(member in params for member in _POSITION):
         raise InvalidParameterValueException("StartingPosition is not valid for SQS event sources.")
     for member in params:
         if member not in EVERYWHERE and member not in source.takes:

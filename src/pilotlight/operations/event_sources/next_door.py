@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from pilotlight.errors import InvalidParameterValueException
 from pilotlight.operations.context import EventSources
-from pilotlight.operations.event_sources.sources import DYNAMODB, KINESIS, SQS, SQS_FIFO, Source
+from pilotlight.operations.event_sources.sources import DYNAMODB, KINESIS, Source
 
 
 async def check_source(neighbours: EventSources, source: Source, arn: str, function_timeout_s: int) -> None:
     """InvalidParameterValueException in AWS's words; for a missing queue, in SQS's."""
-    if source.name in (SQS.name, SQS_FIFO.name):
+    if source.is_queue:
         attributes = await neighbours.queue_attributes(arn)
         timeout_s = int(attributes["VisibilityTimeout"]) if attributes else function_timeout_s
         if timeout_s < function_timeout_s:

@@ -55,6 +55,11 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     conflict: str
     """Why a second mapping of the same function and source is refused: with {source}, {name}, {arn} and {apart}."""
 
+    @property
+    def is_queue(self) -> bool:
+        """Of SQS, FIFO or not."""
+        return self.arn.startswith("sqs:")
+
 
 _STREAM_SETTINGS = frozenset(
     {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.errors import ValidationException
 from pilotlight.operations.members.managed import SMALLEST_MEMORY_MIB
+from pilotlight.wire.validate import refused_value
 
 MAX_TIMEOUT_S = 900
 MAX_MEMORY_MIB = 10_240
@@ -33,7 +34,4 @@ def check_limits(version: FunctionVersion) -> None:
 
 
 def _too_large(value: int, member: str, limit: int) -> str:
-    return (
-        f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: "
-        f"Member must have value less than or equal to {limit}"
-    )
+    return refused_value(value, member, f"Member must have value less than or equal to {limit}")

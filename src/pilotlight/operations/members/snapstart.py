@@ -1,7 +1,8 @@
 """SnapStart, and what AWS does not let it be combined with.
 
-No snapshot is made here, so OptimizationStatus stays Off. Source: developer guide, "Lambda SnapStart" (runtimes and
-limitations, container images since 2026); errors recorded by LocalStack's snapshot tests and quoted in issue threads.
+OptimizationStatus is what AWS shows, On for a published version that is Active, though no snapshot is made yet (held.py
+says so). Source: developer guide, "Lambda SnapStart" (runtimes and limitations, container images since 2026); answers
+recorded by LocalStack's snapshot tests and quoted in issue threads.
 """
 
 from __future__ import annotations

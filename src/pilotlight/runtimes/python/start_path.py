@@ -68,13 +68,16 @@ def from_package(code_dir: str, layer_dirs: Iterable[str], runtime: str, loaded:
     shadowed = tuple(sorted(names & loaded.fresh & loaded.distributed - {"awslambdaric"}))
     if clash := names & (loaded.base - loaded.distributed):
         return StartPath(execute=True, shadowed=shadowed, reason=f"the package has a module {min(clash)}")
+    full = StartPath(shadowed=shadowed, path_files=path_files)
     if clash := names & loaded.full:
-        return StartPath("bare", False, shadowed, path_files, f"the package has a module {min(clash)}")
+        return msgspec.structs.replace(full, variant="bare", reason=f"the package has a module {min(clash)}")
     wanted = loaded.full & loaded.distributed
     for root in roots:
         for path in _vendored(root, wanted):
-            return StartPath("bare", False, shadowed, path_files, f"the package has {os.path.relpath(path, root)}")
-    return StartPath(shadowed=shadowed, path_files=path_files)
+            return msgspec.structs.replace(
+                full, variant="bare", reason=f"the package has {os.path.relpath(path, root)}"
+            )
+    return full
 
 
 def _modules(directory: str) -> Iterator[str]:

@@ -21,11 +21,11 @@ def become() -> channels.Start:
 
     task_root = os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    layers = os.environ.pop("_PILOTLIGHT_PYTHON_DIRS", f"/opt/python/lib/{version}/site-packages:/opt/python")
-    sites = layers = _directories(layers)
+    usual = f"/opt/python/lib/{version}/site-packages:/opt/python"
+    sites = further = _directories(os.environ.pop("_PILOTLIGHT_PYTHON_DIRS", usual))
     if (path := os.environ.get("PYTHONPATH", "")) != os.environ.get("LAMBDA_RUNTIME_DIR"):
-        sites, layers = [], _directories(path)  # the function's own or its wrapper's: on AWS, instead of /opt's
-    sys.path[:] = search_path(task_root, layers)
+        sites, further = [], _directories(path)  # the function's own or its wrapper's: on AWS, instead of /opt's
+    sys.path[:] = search_path(task_root, further)
     gone = {"pilotlight_inside"}
     for name in ("simplejson", "snapshot_restore_py"):
         if any(os.path.exists(os.path.join(path, name)) for path in sys.path[: sys.path.index(_runtime())]):
