@@ -54,7 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     #: how long SIGTERM waits for in-flight invocations
     drain_s: float = 10.0
     #: largest request body of a control-plane call (a 50 MB package in base64, and room)
-    max_body_bytes: int = 75_000_000
+    max_body_bytes: int = 70_167_211
     max_header_bytes: int = 1_048_576
     #: seconds a client may take to send its headers, or to take or send the next piece of a body
     slow_client_s: float = 60.0

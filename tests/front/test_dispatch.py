@@ -52,7 +52,12 @@ async def test_bodies_over_the_limit_are_refused_before_or_while_they_are_read()
     async with running_front(max_body_bytes=100_000) as front:
         assert (await front.ask(request("POST", "/2015-03-31/functions", body=b"x" * 100_000))).status == 200
         declared = await front.ask(request("POST", "/2015-03-31/functions", Content_Length="100001"))
-        assert declared.status == 413 and b"max_body_bytes" in declared.body
+        assert declared.status == 413
+        assert b"Request must be smaller than 100000 bytes for the CreateFunction operation" in declared.body
+        unnamed = await front.ask(
+            request("POST", "/2015-03-31/nothing", Content_Length="100001", X_Amz_Target="Logs_1.No")
+        )
+        assert unnamed.status == 413 and b"max_body_bytes" in unnamed.body
         client = await front.connect()
         client.send(request("POST", "/2015-03-31/functions", Transfer_Encoding="chunked"))
         for _ in range(20):

@@ -165,4 +165,5 @@ async def test_an_error_is_one_that_the_client_can_parse(front: RunningFront) ->
         )
     error = refused.value.response
     assert error["Error"]["Code"] == "RequestEntityTooLargeException"
-    assert "max_body_bytes" in error["Error"]["Message"] and error["ResponseMetadata"]["HTTPStatusCode"] == 413
+    assert error["Error"]["Message"] == "Request must be smaller than 70167211 bytes for the PutLogEvents operation"
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == 413

@@ -7,6 +7,7 @@ on as they come, piece by piece, so that an upload never sits in memory.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
@@ -28,6 +29,7 @@ from pilotlight.front.desk import Desk
 from pilotlight.front.request_head import Head
 from pilotlight.front.router import Destination, is_function_url, scope_of, service_of
 from pilotlight.wire.messages import WireRequest, WireResponse
+from pilotlight.wire.service import ServiceApi
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,8 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 ServiceCallable = Callable[[WireRequest], Awaitable[WireResponse]]
 CodeDownload = Callable[[str, str], Awaitable[WireResponse]]
 
+#: services of ours, whose operations a model names
+_MODELLED = frozenset({"lambda", "logs"})
 _OWN = "/_pilotlight"
 _HEALTH = "/_pilotlight/health"
 _CODE = "/_pilotlight/code/"
@@ -124,9 +128,9 @@ class Dispatch:
         limit = self._desk.settings.max_body_bytes
         length = head.text(b"content-length")
         if length.isdecimal() and int(length) > limit:
-            raise _too_large(limit)
+            raise _too_large(limit, service, head)
         caller, claim = authenticate(self._desk, head, service)
-        body = await _read_body(receive, limit)
+        body = await _read_body(receive, limit, service, head)
         if claim is not None:
             check_body(self._desk, claim, head, body)
         headers: dict[str, str] = {}
@@ -156,7 +160,7 @@ class Dispatch:
         digested: DigestedReceive | None = None
         if claim is not None and claim.needs_body:
             # Nothing reaches a neighbour before its signature holds, and this one covers the body.
-            body = await _read_body(receive, self._desk.settings.max_body_bytes)
+            body = await _read_body(receive, self._desk.settings.max_body_bytes, service, head)
             check_body(self._desk, claim, head, body)
             receive = replayed(body, receive)
         elif claim is not None and claim.body_sha256:
@@ -255,13 +259,13 @@ class Reply:
         return send
 
 
-async def _read_body(receive: Receive, limit: int) -> bytes:
+async def _read_body(receive: Receive, limit: int, service: str, head: Head) -> bytes:
     """The whole body. Raises ClientGone, or RequestEntityTooLargeException as soon as it is larger than `limit`."""
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body", False):
         body = message.get("body", b"")
         if len(body) > limit:
-            raise _too_large(limit)
+            raise _too_large(limit, service, head)
         return body
     whole = bytearray()
     while True:
@@ -269,7 +273,7 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
             raise ClientGone
         whole += message.get("body", b"")
         if len(whole) > limit:
-            raise _too_large(limit)
+            raise _too_large(limit, service, head)
         if not message.get("more_body", False):
             return bytes(whole)
         message = await receive()
@@ -280,5 +284,17 @@ async def _client_gone(receive: Receive) -> None:
         pass
 
 
-def _too_large(limit: int) -> AwsError:
-    return RequestEntityTooLargeException(f"Request must be smaller than {limit} bytes (the setting max_body_bytes).")
+def _too_large(limit: int, service: str, head: Head) -> AwsError:
+    """AWS names the operation, as LocalStack's tests recorded it."""
+    what = f"Request must be smaller than {limit} bytes"
+    if service in _MODELLED:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+        operation = _api(service).route(head.method, head.raw_path, headers, head.query)
+        if operation is not None:
+            return RequestEntityTooLargeException(f"{what} for the {operation} operation")
+    return RequestEntityTooLargeException(f"{what} (the setting max_body_bytes).")
+
+
+@functools.cache
+def _api(service: str) -> ServiceApi:
+    return ServiceApi(service, {})

@@ -55,6 +55,6 @@ def environment(asked: Asked, given: dict[str, Any]) -> Fields:
     if len(measured.encode()) > limit:
         raise InvalidParameterValueException(
             "Lambda was unable to configure your environment variables because the environment variables you have "
-            f"provided exceeded the {limit // 1024}KB limit. String measured: {measured}"
+            f"provided exceeded the {limit / 1024:g}KB limit. String measured: {measured}"
         )
     return {"environment": variables, "environment_given": bool(variables) or asked.creating}
