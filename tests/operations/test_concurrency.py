@@ -69,13 +69,11 @@ def test_get_function_shows_it(own: Plane) -> None:
 
 def test_a_hundred_stay_unreserved(own: Plane) -> None:
     client = own.client()
-    with refused("InvalidParameterValueException", _below_minimum()):
+    with refused("InvalidParameterValueException", _below_minimum(), typed=False):
         client.put_function_concurrency(FunctionName="a", ReservedConcurrentExecutions=901)
     client.put_function_concurrency(FunctionName="a", ReservedConcurrentExecutions=600)
-    with pytest.raises(ClientError) as caught:
+    with refused("InvalidParameterValueException", _below_minimum(), typed=False):
         client.put_function_concurrency(FunctionName="b", ReservedConcurrentExecutions=301)
-    assert caught.value.response["message"] == _below_minimum()
-    assert "Type" not in caught.value.response
     client.put_function_concurrency(FunctionName="b", ReservedConcurrentExecutions=300)
     client.put_function_concurrency(FunctionName="a", ReservedConcurrentExecutions=500)
     client.put_function_concurrency(FunctionName="a", ReservedConcurrentExecutions=600)
@@ -91,7 +89,7 @@ def test_the_minimum_is_a_setting(tmp_path: Path) -> None:
         client = plane.client()
         client.create_function(**function_params("a"))
         client.put_function_concurrency(FunctionName="a", ReservedConcurrentExecutions=6)
-        with refused("InvalidParameterValueException", _below_minimum().replace("100", "4")):
+        with refused("InvalidParameterValueException", _below_minimum().replace("100", "4"), typed=False):
             client.put_function_concurrency(FunctionName="a", ReservedConcurrentExecutions=7)
 
 
@@ -114,6 +112,7 @@ def test_not_below_what_is_provisioned(own: Plane) -> None:
     with refused(
         "InvalidParameterValueException",
         " ReservedConcurrentExecutions  4 should not be lower than function's total provisioned concurrency [5].",
+        typed=False,
     ):
         client.put_function_concurrency(FunctionName="a", ReservedConcurrentExecutions=4)
     client.put_function_concurrency(FunctionName="a", ReservedConcurrentExecutions=5)

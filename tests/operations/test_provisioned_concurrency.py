@@ -115,23 +115,24 @@ def test_amounts(own: Plane) -> None:
     with refused(
         "InvalidParameterValueException",
         "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [1000].",
+        typed=False,
     ):
         _put(client, "1", 1001)
     below = (
         "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its "
         "minimum value of [100]."
     )
-    with refused("InvalidParameterValueException", below):
+    with refused("InvalidParameterValueException", below, typed=False):
         _put(client, "1", 901)
     _put(client, "1", 500)
-    with refused("InvalidParameterValueException", below):
+    with refused("InvalidParameterValueException", below, typed=False):
         _put(client, "2", 401)
     _put(client, "2", 400)
     _put(client, "2", 300)
     client.put_function_concurrency(FunctionName="b", ReservedConcurrentExecutions=100)
-    with refused("InvalidParameterValueException", below.replace("Specified C", "Specified ReservedC")):
+    with refused("InvalidParameterValueException", below.replace("Specified C", "Specified ReservedC"), typed=False):
         client.put_function_concurrency(FunctionName="b", ReservedConcurrentExecutions=101)
-    with refused("InvalidParameterValueException", below):
+    with refused("InvalidParameterValueException", below, typed=False):
         _put(client, "2", 301)
 
 
