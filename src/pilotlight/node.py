@@ -143,7 +143,6 @@ class Node:
         )
         catalog.subscribe_functions(invoker.admission.follow)
         provisioning = Provisioning(catalog, pool)
-        provisioning.start()
 
         # What stands next door, and what it sends.
         self._neighbours = neighbours = Neighbours(settings)
@@ -162,7 +161,7 @@ class Node:
         )
         await tap.start()
         deliverer = Deliverer(store, clock, targets)
-        deliverer.start()
+        await deliverer.start()
         stack.push_async_callback(deliverer.stop)
         neighbours.use_tap(tap)
         self._dispatcher = dispatcher = Dispatcher(
@@ -208,6 +207,7 @@ class Node:
         )
         await front.start()
         stack.push_async_callback(front.stop)
+        provisioning.start()  # what a function does while it is initialised may be to call this node
         self._in_background(self._collect_hourly(operations))
         stack.push_async_callback(self._end_background)
         gc.freeze()  # what a node has at its start it keeps: no collection need walk ten thousand functions

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
 from pilotlight.clock import ManualClock
+from pilotlight.invoke import dispatcher
+from pilotlight.invoke.async_event import AsyncEvent, enqueue
+from pilotlight.store.interface import Enqueue
 from tests.e2e.functions import create, invoke
 from tests.support import RunningNode, eventually_async, running_node
 
@@ -191,3 +195,36 @@ async def test_events_for_every_form_of_a_name_run(unique_name: str) -> None:
         for form in [*forms, *(f"{form}:1" for form in forms)]:
             request_id = await _send(node, form)
             await _has_run(node, unique_name, request_id, 1)
+
+
+async def test_an_event_that_nobody_can_read_keeps_nothing_else_waiting(unique_name: str) -> None:
+    event = AsyncEvent(
+        account="000000000000",
+        region="us-east-1",
+        function=unique_name,
+        request_id=str(uuid.uuid4()),
+        payload=b"1",
+        accepted_ms=ManualClock().time_ms(),
+    )
+    readable = enqueue(event, 0)
+    async with running_node(clock=ManualClock(), state_delay_ms=0) as node:
+        await node.call(create, node.client("lambda"), unique_name, "def handler(e, c):\n    return 1\n")
+        await node.node.store.transact([Enqueue(readable.queue, b"\xc1", 0), readable])
+        await _has_run(node, unique_name, event.request_id, 1)
+        assert await node.node.store.queue_depth(readable.queue) == 1, "it is kept"
+
+
+async def test_an_end_that_cannot_be_recorded_costs_no_environment(
+    unique_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("the end of an event")
+
+    async with running_node(clock=ManualClock(), state_delay_ms=0) as node:
+        client = node.client("lambda")
+        await node.call(create, client, unique_name, "def handler(e, c):\n    return c.log_stream_name\n")
+        stream = await node.call(invoke, client, unique_name)
+        monkeypatch.setattr(dispatcher, "changes", broken)
+        request_id = await _send(node, unique_name)
+        await _has_run(node, unique_name, request_id, 1)
+        assert await node.call(invoke, client, unique_name) == stream

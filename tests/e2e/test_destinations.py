@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from pilotlight.clock import ManualClock
+from pilotlight.store.interface import Enqueue
 from tests.e2e.functions import create
 from tests.support import RunningNode, eventually_async, running_node
 
@@ -166,6 +168,42 @@ async def test_a_function(node: RunningNode) -> None:
     assert arn == f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:b:1"
 
 
+async def test_a_function_of_another_account_while_its_policy_allows_it(node: RunningNode) -> None:
+    url, queue = await _queue(node)
+    theirs = node.client("lambda", aws_access_key_id="111111111111")
+    arn = "arn:aws:lambda:us-east-1:111111111111:function:b"
+    await node.call(create, theirs, "b", "def handler(e, c):\n    return e['requestPayload']\n")
+    await node.call(
+        theirs.put_function_event_invoke_config,
+        FunctionName="b",
+        DestinationConfig={"OnSuccess": {"Destination": queue}},
+    )
+    await node.call(
+        theirs.add_permission,
+        FunctionName="b",
+        StatementId="s",
+        Action="lambda:InvokeFunction",
+        Principal=ACCOUNT,
+    )
+    await _configure(node, OnSuccess=arn)
+    await _send(node, fail=False)
+    assert json.loads((await _received(node, url))["Body"])["responsePayload"] == {"fail": False}
+    await node.call(theirs.remove_permission, FunctionName="b", StatementId="s")
+    await _send(node, fail=False)
+
+    async def over() -> bool:
+        depths = [
+            await node.node.store.queue_depth(f"async/{account}/us-east-1/{name}")
+            for account, name in ((ACCOUNT, "a"), ("111111111111", "b"))
+        ]
+        return depths == [0, 0] and node.node.in_flight_events == 0
+
+    await eventually_async(over)
+    assert await node.node.store.next_due("deliveries/") is None, "it did not run, so nothing is on its way"
+    answer = await node.call(node.client("sqs").receive_message, QueueUrl=url)
+    assert "Messages" not in answer
+
+
 async def test_a_bucket(node: RunningNode) -> None:
     s3 = node.client("s3")
     await node.call(s3.create_bucket, Bucket="failures")
@@ -277,3 +315,30 @@ async def test_a_destination_that_is_down_is_tried_again_after_a_restart(tmp_pat
 
 async def _empty(node: RunningNode, queue: str) -> bool:
     return await node.node.store.queue_depth(queue) == 0
+
+
+async def test_what_an_earlier_pilotlight_left_waiting_is_delivered(tmp_path: Path) -> None:
+    """Its deliveries were S3's, on queues of another name, and had no subject."""
+    topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:former"
+    settings: dict[str, Any] = {"state_delay_ms": 0, "data_dir": tmp_path / "data"}
+    clock = ManualClock()
+    left = {"account": ACCOUNT, "region": "us-east-1", "accepted_ms": clock.time_ms(), "arn": topic, "entry": {}}
+    async with running_node(clock=clock, **settings) as node:
+        items = [
+            Enqueue(f"s3-deliveries/{topic}", msgspec.msgpack.encode({**left, "message": text}), due_ms)
+            for text, due_ms in (("one", clock.time_ms()), ("two", clock.time_ms() + 300_000))
+        ]
+        await node.node.store.transact(items)
+    async with running_node(clock=clock, **settings) as node:
+        url, queue = await _queue(node)
+        sns = node.client("sns")
+        await node.call(sns.create_topic, Name="former")
+        await node.call(sns.subscribe, TopicArn=topic, Protocol="sqs", Endpoint=queue)
+        clock.advance(1_000)
+        received = [json.loads((await _received(node, url))["Body"]) for _ in items]
+        assert {(one["Message"], one["Subject"]) for one in received} == {
+            ("one", "Amazon S3 Notification"),
+            ("two", "Amazon S3 Notification"),
+        }
+        await eventually_async(lambda: _empty(node, f"deliveries/{topic}"))
+        assert await node.node.store.next_due("s3-deliveries/") is None

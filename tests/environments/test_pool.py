@@ -66,6 +66,7 @@ async def test_what_cannot_be_started_is_an_error_with_its_cause_and_leaves_noth
         client = node.client("lambda")
         await _make(node, "a")
         await node.node.launcher.stop()
+        await eventually_async(lambda: node.node.pool.statistics()["resetting"] == 1, what="the warm one's death")
         for _ in range(2):
             with pytest.raises(ClientError) as caught:
                 await asyncio.gather(*(node.call(invoke, client, "a") for _ in range(3)))

@@ -61,7 +61,7 @@ def test_provisioned_first_then_what_is_left() -> None:
     seats[0] = admission.enter(one)
     seats[3].leave()
     admission.enter(latest)
-    assert admission.in_flight == admission.concurrent(ACCOUNT, REGION) == 4
+    assert admission.in_flight == 4
 
 
 def test_provisioned_within_reserved() -> None:
@@ -87,7 +87,7 @@ def test_provisioned_concurrency_goes_under_what_runs_on_it() -> None:
     assert admission.in_flight == 5, "what was admitted finishes"
     for seat in (*seats, *others):
         seat.leave()
-    assert admission.in_flight == admission.concurrent(ACCOUNT, REGION) == 0
+    assert admission.in_flight == 0
     follow(admission, function("a", v1=2))
     admission.enter(version("b"))
     assert refusal(admission, version("b")) == SHARED
@@ -135,7 +135,7 @@ def test_whatever_happens_the_counts_are_right() -> None:
                 records[name] = None
             else:
                 follow(admission, records[name])
-        assert admission.in_flight == admission.concurrent(ACCOUNT, REGION) == len(seats)
+        assert admission.in_flight == len(seats)
     for _, seat in seats:
         seat.leave()
     for name in "abc":

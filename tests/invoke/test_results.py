@@ -7,7 +7,7 @@ import pytest
 
 from pilotlight.catalog.attached import EventInvokeConfig
 from pilotlight.errors import TooManyRequestsException
-from pilotlight.invoke import results
+from pilotlight.invoke import async_event, results
 from pilotlight.invoke.async_event import AsyncEvent
 from pilotlight.invoke.deliveries import Attribute, Delivery
 from pilotlight.invoke.results import Ending, Response
@@ -69,3 +69,23 @@ def test_an_answer_without_a_message(payload: bytes) -> None:
     assert set(found[LETTERS].attributes) == {"RequestID", "ErrorCode"}
     shown = msgspec.json.decode(found[FAILURES].message)["responsePayload"]
     assert shown == (None if not payload else "not JSON" if payload == b"not JSON" else msgspec.json.decode(payload))
+
+
+@pytest.mark.parametrize("payload", [b'"\xff"', b"[" * 5000 + b"]" * 5000, b'{"errorMessage": "\\ud800"}'])
+def test_an_answer_that_cannot_be_read(payload: bytes) -> None:
+    found = sent(ending(Response(200, payload, "Unhandled")), on_failure=FAILURES)
+    assert set(found[LETTERS].attributes) == {"RequestID", "ErrorCode"}
+    shown = msgspec.json.decode(found[FAILURES].message)["responsePayload"]
+    text = payload.decode(errors="replace")
+    assert shown in (text, text.strip('"'))
+
+
+def test_a_function_of_another_account_is_told_who_sends() -> None:
+    ended = ending(Response(200, b"1", "Unhandled"), letters="")
+    for account, sender in (("000000000000", ""), ("111111111111", "000000000000")):
+        [change] = results.changes(
+            ended, EventInvokeConfig(on_failure=f"arn:aws:lambda:us-east-1:{account}:function:b:live")
+        )
+        assert isinstance(change, Enqueue)
+        event = async_event.decode(change.body)
+        assert (event.account, event.function, event.qualifier, event.sender) == (account, "b", "live", sender)

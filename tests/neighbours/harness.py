@@ -204,7 +204,7 @@ class Front:
             self.tap = self._new_tap()
             await self.tap.start()
             deliverer = Deliverer(self.store, SystemClock(), Targets(self.neighbours.request))
-            deliverer.start()
+            await deliverer.start()
             stack.push_async_callback(deliverer.stop)
             self.neighbours.use_tap(self.tap)
             await stack.enter_async_context(self._listening())

@@ -202,3 +202,16 @@ async def test_another_account_is_let_in_by_the_policy_of_what_it_named(catalog:
             with pytest.raises(AccessDeniedException) as caught:
                 catalog.resolve(caller, REGION, name, None)
             assert f"on resource: {name} because" in caught.value.message
+
+
+async def test_the_caller_counts_where_a_policy_names_one(catalog: Catalog) -> None:
+    role, session = "arn:aws:iam::999999999999:role/guest", "arn:aws:sts::999999999999:assumed-role/guest/s"
+    [allowed] = allow("", AWS="arn:aws:iam::999999999999:root")[""]
+    await point(catalog, "1", {"": (allowed, {**allowed, "Effect": "Deny", "Principal": {"AWS": role}})})
+    assert catalog.resolve("999999999999", REGION, ARN, None, "arn:aws:iam::999999999999:user/ann")
+    with pytest.raises(AccessDeniedException, match=f"User: {session} is not authorized"):
+        catalog.resolve("999999999999", REGION, ARN, None, session)
+    await point(catalog, "1", allow("", AWS=role))
+    assert catalog.resolve("999999999999", REGION, ARN, None, session)
+    with pytest.raises(AccessDeniedException, match="User: arn:aws:iam::999999999999:root is not authorized"):
+        catalog.resolve("999999999999", REGION, ARN, None)

@@ -253,6 +253,19 @@ def test_a_function_that_is_not_there(client: Any, aliased: str) -> None:
             )
 
 
+def test_a_function_of_another_account(plane: Plane, unique_name: str) -> None:
+    client, theirs = plane.client(), plane.client(account="111111111111")
+    client.create_function(**function_params(unique_name))
+    other = theirs.create_function(**function_params(unique_name))["FunctionArn"]
+    config = {"OnSuccess": {"Destination": other}}
+    with refused("InvalidParameterValueException", f"The destination ARN {other} is invalid."):
+        client.put_function_event_invoke_config(FunctionName=unique_name, DestinationConfig=config)
+    theirs.add_permission(
+        FunctionName=unique_name, StatementId="s", Action="lambda:InvokeFunction", Principal="000000000000"
+    )
+    client.put_function_event_invoke_config(FunctionName=unique_name, DestinationConfig=config)
+
+
 def test_the_function_itself(client: Any, aliased: str) -> None:
     client.put_function_event_invoke_config(FunctionName=aliased, MaximumRetryAttempts=1)
     for destination in (arn(aliased), arn(aliased, "1"), arn(aliased, "prod")):

@@ -203,6 +203,7 @@ F = arn("f")
         (compact(document(statement(F, Resource=None))), "Missing required field Resource"),
         (compact(document(statement(arn("other")))), "Policy has invalid resource"),
         (compact(document(statement(F, Resource=[F, "arn:aws:s3:::photos"]))), "Policy has invalid resource"),
+        (compact(document(statement(f"{F}:${{aws:username}}", Effect="Deny"))), "Policy has invalid resource"),
         (compact(document(statement(F, Condition="Bool"))), "Policy has an invalid condition"),
         (compact(document(statement(F, Condition={"Bool": "true"}))), "Policy has an invalid condition"),
         (compact(document(statement(F, Condition={"Bool": {"aws:x": {}}}))), "Policy has an invalid condition"),

@@ -123,8 +123,12 @@ class Catalog:
 
     # -- the data plane -----------------------------------------------------------------------------------------
 
-    def resolve(self, account: str, region: str, function_ref: str, qualifier: str | None) -> FunctionVersion:
+    def resolve(
+        self, account: str, region: str, function_ref: str, qualifier: str | None, caller: str = ""
+    ) -> FunctionVersion:
         """The version an invocation runs. While an update is in progress, the one before it, as on AWS.
+
+        `caller` is the ARN of who invokes, "" for the account as a whole: policies of other accounts may name it.
 
         Raises ResourceNotFoundException, AccessDeniedException (another account's), and what `names.parse` raises.
         A version that is still Pending is returned as such: whether it may be invoked is the invoker's question.
@@ -138,7 +142,7 @@ class Catalog:
         number = self._routed(alias) if alias is not None else name.qualifier or LATEST
         version = self._live.get((name.account, region, name.name, number))
         if name.account != account:
-            self._admit_account(account, name)
+            self._admit(account, caller, name)
         elif version is not None and (alias is None or not alias.weights):
             self._resolved[key] = version
             self._resolved_keys.setdefault((account, region, name.name), []).append(key)
@@ -157,11 +161,13 @@ class Catalog:
                 return number
         return alias.version
 
-    def _admit_account(self, caller: str, name: names.FunctionName) -> None:
-        if not policy.account_may_invoke(self.statements(name), caller, name.arn):
+    def _admit(self, account: str, caller: str, name: names.FunctionName) -> None:
+        """Raise AccessDeniedException unless the policy of another account's function lets the caller invoke it."""
+        if not policy.account_may(self.statements(name), policy.INVOKE, account, name.arn, caller):
+            user = caller or f"arn:{names.partition(name.region)}:iam::{account}:root"
             raise AccessDeniedException(
-                f"User: arn:aws:iam::{caller}:root is not authorized to perform: lambda:InvokeFunction on resource: "
-                f"{name.arn} because no resource-based policy allows the lambda:InvokeFunction action"
+                f"User: {user} is not authorized to perform: {policy.INVOKE} on resource: {name.arn} "
+                f"because no resource-based policy allows the {policy.INVOKE} action"
             )
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:

@@ -43,7 +43,9 @@ HELD: dict[str, str] = {
     "Architectures arm64": "Runs on an x86_64 machine as it is; a package with files compiled for arm64 is refused.",
     "MemorySize": "The function is told its size; neither memory nor CPU is limited to it yet.",
     "Role": "It need not exist; the function has credentials of it, and what these allow is not evaluated.",
-    "Permissions, resource policies": "Judged when a bucket invokes and for others' layers; callers are not judged.",
+    "Permissions, resource policies": (
+        "Judged when a bucket or another account calls; callers of the same account are not judged."
+    ),
     "Function URL configs": "A request to such a URL is answered with a sentence (501).",
     "Event source mappings": "Their states move; nothing is polled.",
     "Recursion configs": "Loops are neither noticed nor stopped.",

@@ -16,10 +16,10 @@ from pilotlight.catalog.policy_conditions import arn_like, glob_like, met, texts
 
 __all__ = [
     "AWS_HEAD",
+    "INVOKE",
     "Request",
     "Statement",
     "account_may",
-    "account_may_invoke",
     "allows",
     "arn_like",
     "document",
@@ -29,7 +29,7 @@ __all__ = [
 
 Statement = dict[str, Any]
 
-_INVOKE = "lambda:InvokeFunction"
+INVOKE = "lambda:InvokeFunction"
 
 #: what AddPermission's statements are put under
 AWS_HEAD: dict[str, Any] = {"Version": "2012-10-17", "Id": "default"}
@@ -79,13 +79,8 @@ def may_invoke(
     """
     named = {"aws:sourcearn": source_arn, "aws:sourceaccount": source_account}
     context = {"lambda:invokedviafunctionurl": "false", **{key: value for key, value in named.items() if value}}
-    request = Request(action=_INVOKE, resource=resource, service=principal_service, context=context)
+    request = Request(action=INVOKE, resource=resource, service=principal_service, context=context)
     return allows(statements, request)
-
-
-def account_may_invoke(statements: Iterable[Statement], account: str, resource: str = "") -> bool:
-    """Whether the policy opens the function to another account as a whole (12 digits)."""
-    return account_may(statements, _INVOKE, account, resource)
 
 
 def account_may(
@@ -185,7 +180,13 @@ def is_public(statement: Statement) -> bool:
     if statement.get("Effect") != "Allow" or not (everybody or "NotPrincipal" in statement):
         return False
     return not any(
-        key.lower() in _NARROWING_KEYS and "*" not in texts(wanted) and "Not" not in operator
+        key.lower() in _NARROWING_KEYS and "*" not in texts(wanted)
         for operator, tests in cast("dict[str, dict[str, Any]]", statement.get("Condition", {})).items()
+        if _narrows(operator)
         for key, wanted in tests.items()
     )
+
+
+def _narrows(operator: str) -> bool:
+    """Whether it is met by nobody but those it names: not by the others, nor by who leaves the key out."""
+    return operator != "Null" and not any(loose in operator for loose in ("Not", "IfExists", "ForAllValues"))

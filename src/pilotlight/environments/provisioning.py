@@ -13,7 +13,7 @@ from pilotlight.environments.provisioned import Allocation
 
 
 class Provisioning:
-    """`start` it once the pool has started; it ends with the pool."""
+    """`start` it once environments can be served; it ends with the pool."""
 
     def __init__(self, catalog: Catalog, pool: Pool) -> None:
         self._catalog = catalog

@@ -148,10 +148,6 @@ class Admission:
         load = self._functions.get((version.account, version.region, version.name))
         return load is not None and load.reserved == 0
 
-    def concurrent(self, account: str, region: str) -> int:
-        """Invocations that run now in one account and region."""
-        return sum(load.concurrent for key, load in self._functions.items() if key[:2] == (account, region))
-
     def _load(self, key: FunctionKey) -> FunctionLoad:
         account = self._accounts.setdefault(key[:2], AccountLoad())
         load = self._functions[key] = FunctionLoad(self, account)

@@ -18,6 +18,9 @@ class AsyncEvent(msgspec.Struct, kw_only=True):
     request_id: str
     payload: bytes
     caller: str = ""
+    """ARN of who sent it, "" when that is not known."""
+    sender: str = ""
+    """The account it comes from, when that is another than the function's: the policy of that has the last word."""
     source: str = ""
     """Service principal of the trigger that sent it, for example `s3.amazonaws.com`; "" for a client."""
     source_arn: str = ""

@@ -13,13 +13,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from pilotlight.catalog.attached import EventInvokeConfig
 from pilotlight.catalog.catalog import Catalog
 from pilotlight.catalog.records import LATEST, FunctionVersion
 from pilotlight.clock import Clock
 from pilotlight.environments.invocation import Outcome
-from pilotlight.errors import AwsError, ResourceNotFoundException, TooManyRequestsException
+from pilotlight.errors import AccessDeniedException, AwsError, ResourceNotFoundException, TooManyRequestsException
 from pilotlight.invoke.async_event import QUEUE_PREFIX, AsyncEvent, decode, encode
 from pilotlight.invoke.invocable import check
 from pilotlight.invoke.invoker import Invoker
@@ -113,26 +114,36 @@ class Dispatcher:
             due.cancel()
 
     def _begin(self, item: QueueItem) -> None:
-        event = decode(item.body)
-        version: FunctionVersion | None = None
         self._running += 1
+        try:
+            self._run_event(item, decode(item.body))
+        except Exception:
+            # Not lost: its lease ends, and it runs again; and nothing keeps the others waiting.
+            self._running -= 1
+            logger.exception("the event %s could not be started", item.item_id)
+
+    def _run_event(self, item: QueueItem, event: AsyncEvent) -> None:
+        version: FunctionVersion | None = None
 
         def done(outcome: Outcome) -> None:
             assert version is not None
-            self._running -= 1
-            self._settle(self._after(item, event, version, outcome))
+            self._ended(partial(self._after, item, event, version, outcome))
 
         try:
             if not self._permitted(event):
                 raise ResourceNotFoundException(f"{event.source} may no longer invoke {event.function}")
-            version = self._catalog.resolve(event.account, event.region, event.function, event.qualifier)
+            version = self._catalog.resolve(
+                event.sender or event.account,
+                event.region,
+                f"{event.account}:function:{event.function}",
+                event.qualifier,
+                event.caller,
+            )
             if self._invoker.admission.reserves_nothing(version):
-                self._running -= 1
-                self._settle(self._end(item, event, version, "ZeroReservedConcurrency"))
+                self._ended(partial(self._end, item, event, version, "ZeroReservedConcurrency"))
                 return
             if self._clock.time_ms() > self._expires_ms(event):
-                self._running -= 1
-                self._settle(self._end(item, event, version, "EventAgeExceeded"))
+                self._ended(partial(self._end, item, event, version, "EventAgeExceeded"))
                 return
             request = InvokeRequest(
                 event.account,
@@ -145,15 +156,13 @@ class Dispatcher:
             )
             check(version, request)
             self._invoker.run(version, request, done)
-        except ResourceNotFoundException as error:
-            self._running -= 1
+        except (ResourceNotFoundException, AccessDeniedException) as error:
             logger.warning("event %s is dropped: %s", event.request_id, error)
-            self._settle([Done(item.queue, item.item_id, item.lease)])
+            self._ended(lambda: [Done(item.queue, item.item_id, item.lease)])
         except AwsError as error:
-            self._running -= 1
             if not isinstance(error, TooManyRequestsException):
                 logger.warning("event %s waits: %s", event.request_id, error)
-            self._settle(self._back_off(item, event, version, refused(error)))
+            self._ended(partial(self._back_off, item, event, version, refused(error)))
 
     def _after(self, item: QueueItem, event: AsyncEvent, version: FunctionVersion, outcome: Outcome) -> list[Change]:
         if outcome.never_ran:
@@ -209,14 +218,17 @@ class Dispatcher:
         age_s = self._config(event).maximum_event_age_s
         return event.accepted_ms + (MAX_AGE_MS if age_s is None else age_s * 1000)
 
-    def _settle(self, changes: list[Change]) -> None:
-        task = asyncio.create_task(self._record(changes))
+    def _ended(self, decide: Callable[[], list[Change]]) -> None:
+        """It runs no more; what becomes of it is decided and recorded in a task: an environment that has just ended an
+        invocation must not meet what goes wrong with that."""
+        self._running -= 1
+        task = asyncio.create_task(self._record(decide))
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
 
-    async def _record(self, changes: list[Change]) -> None:
+    async def _record(self, decide: Callable[[], list[Change]]) -> None:
         try:
-            await self._store.transact(changes)
+            await self._store.transact(decide())
         except Exception:
             # Not lost: its lease ends, and it runs again. At least once is the promise.
             logger.exception("the end of an event could not be recorded")

@@ -39,7 +39,9 @@ _DRY_RUN = InvokeReply(status=204)
 
 
 class Resolver(Protocol):
-    def resolve(self, account: str, region: str, function_ref: str, qualifier: str | None) -> FunctionVersion: ...
+    def resolve(
+        self, account: str, region: str, function_ref: str, qualifier: str | None, caller: str = ""
+    ) -> FunctionVersion: ...
 
 
 class Invoker:
@@ -61,7 +63,9 @@ class Invoker:
         try:
             if self._draining:
                 raise ServiceUnavailableException("The node is stopping.")
-            version = self._resolve(request.account, request.region, request.function, request.qualifier)
+            version = self._resolve(
+                request.account, request.region, request.function, request.qualifier, request.caller
+            )
             if version.state != "Active" or version.held or version.runtime not in RUNS or request.extras:
                 check(version, request)
             kind = request.invocation_type

@@ -82,6 +82,8 @@ def _to_destination(ending: Ending, arn: str) -> Change:
             qualifier=qualifier[0] if qualifier else None,
             request_id=str(uuid.uuid4()),
             payload=document.encode(),
+            caller=ending.version.role,
+            sender=event.account if event.account != account else "",
             trace_header=event.trace_header,
             accepted_ms=at_ms,
         )
@@ -153,15 +155,16 @@ def _dead_letter(ending: Ending, arn: str) -> Delivery:
 def _error_message(payload: bytes) -> str:
     try:
         return str(msgspec.json.decode(payload, type=dict[str, Any]).get("errorMessage") or "")
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
 
 
 def _json(payload: bytes) -> Any:
-    """As it stands, when it is JSON."""
+    """As it stands, when it is JSON; otherwise its text."""
     if not payload:
         return None
+    text = payload.decode(errors="replace")  # a runtime may answer with any bytes at all
     try:
-        return msgspec.json.decode(payload, type=msgspec.Raw)
-    except (msgspec.DecodeError, ValueError):
-        return payload.decode(errors="replace")
+        return msgspec.json.decode(text, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return text

@@ -17,7 +17,7 @@ from pilotlight.catalog.attached import EventInvokeConfig
 from pilotlight.catalog.catalog import Catalog
 from pilotlight.catalog.records import LATEST, Function
 from pilotlight.catalog.views import FunctionChange, FunctionView
-from pilotlight.errors import InvalidParameterValueException, ResourceNotFoundException
+from pilotlight.errors import AwsError, InvalidParameterValueException, ResourceNotFoundException
 from pilotlight.operations.authorization import function_named
 from pilotlight.operations.context import OperationsContext
 from pilotlight.operations.paging import page
@@ -49,9 +49,10 @@ async def _change(context: OperationsContext, call: Call, *, replace: bool) -> d
     given = _given(call.params)
 
     def change(view: FunctionView | None) -> tuple[FunctionChange, EventInvokeConfig]:
-        function = _existing(name, view).function
+        view = _existing(name, view)
+        function = view.function
         before = EventInvokeConfig() if replace else _found(name, function)
-        _check_destinations(context.catalog, name, call.params.get("DestinationConfig", {}))
+        _check_destinations(context.catalog, name, view, call.params.get("DestinationConfig", {}))
         config = msgspec.structs.replace(before, **given, modified_ms=context.clock.time_ms())
         configs = {**function.event_invokes, _qualifier(name): config}
         return FunctionChange(msgspec.structs.replace(function, event_invokes=configs)), config
@@ -120,7 +121,9 @@ def _given(params: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _check_destinations(catalog: Catalog, name: names.FunctionName, config: dict[str, dict[str, str]]) -> None:
+def _check_destinations(
+    catalog: Catalog, name: names.FunctionName, view: FunctionView, config: dict[str, dict[str, str]]
+) -> None:
     for member, destination in config.items():
         arn = destination.get("Destination")
         if not arn:
@@ -128,17 +131,19 @@ def _check_destinations(catalog: Catalog, name: names.FunctionName, config: dict
         if not any(pattern.fullmatch(arn) for pattern in _TAKEN[member]):
             raise InvalidParameterValueException(f"The provided destination config {_told(config)} is invalid.")
         if _FUNCTION.fullmatch(arn):
-            _check_function(catalog, name, arn)
+            _check_function(catalog, name, view, arn)
 
 
-def _check_function(catalog: Catalog, name: names.FunctionName, arn: str) -> None:
+def _check_function(catalog: Catalog, name: names.FunctionName, view: FunctionView, arn: str) -> None:
+    """It is there, and of another account's its policy lets this function's role invoke it."""
     parsed = names.parse_arn(arn)
-    assert parsed is not None
-    function, _, qualifier = parsed.id.partition(":")
-    view = catalog.function(parsed.account, parsed.region, function)
-    if view is None or view.version_of(qualifier) is None:
-        raise InvalidParameterValueException(f"The destination ARN {arn} is invalid.")
-    if (parsed.account, parsed.region, function) == (name.account, name.region, name.name):
+    version = view.version_of(name.qualifier)
+    assert parsed is not None and version is not None
+    try:
+        catalog.resolve(name.account, parsed.region, arn, None, version.role)
+    except AwsError:
+        raise InvalidParameterValueException(f"The destination ARN {arn} is invalid.") from None
+    if (parsed.account, parsed.region, parsed.id.partition(":")[0]) == (name.account, name.region, name.name):
         raise InvalidParameterValueException("You can't specify the function as a destination for itself.")
 
 

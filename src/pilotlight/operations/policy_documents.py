@@ -105,7 +105,9 @@ def _is_named(kind: str, one: str) -> bool:
 
 def _is_about(resource: str, name: names.FunctionName) -> bool:
     """The resource itself, or a pattern that takes it in; for an unqualified function also one for its versions and
-    aliases."""
+    aliases. Policy variables are not known here: a Deny for one would deny nothing."""
+    if "${" in resource:
+        return False
     whole_function = name.qualifier is None and resource.startswith(f"{name.function_arn}:")
     return whole_function or glob_like(resource, name.arn)
 

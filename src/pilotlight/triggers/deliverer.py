@@ -11,8 +11,9 @@ import msgspec
 
 from pilotlight.clock import Clock
 from pilotlight.errors import ServiceUnavailableException
-from pilotlight.invoke.deliveries import QUEUE_PREFIX, Delivery
+from pilotlight.invoke.deliveries import QUEUE_PREFIX, Delivery, enqueue
 from pilotlight.store.interface import Change, Done, QueueItem, Retry, Store, StoreError
+from pilotlight.triggers.s3_event import NOTIFICATION_SUBJECT
 from pilotlight.triggers.targets import TargetFault, Targets
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,10 @@ FIRST_WAIT_MS = 1_000
 LAST_WAIT_MS = 300_000
 MAX_AGE_MS = 24 * 3600 * 1000
 _LOOK_AGAIN_MS = 60_000
+#: where S3's events lay when there were no other deliveries, and no subject in them
+_FORMER_PREFIX = "s3-deliveries/"
+_EVER_MS = 2**53
+_TAKEN_OVER_AT_ONCE = 100
 
 
 class Deliverer:
@@ -37,7 +42,8 @@ class Deliverer:
         self._under_way: set[asyncio.Task[None]] = set()
         self._unsubscribe: Callable[[], None] | None = None
 
-    def start(self) -> None:
+    async def start(self) -> None:
+        await self._take_over()
         self._unsubscribe = self._store.subscribe(self._wake.set, on="queue")
         self._task = asyncio.create_task(self._run())
 
@@ -49,6 +55,16 @@ class Deliverer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _take_over(self) -> None:
+        """Moves what an earlier Pilotlight left waiting to where deliveries wait now."""
+        while items := await self._store.claim(_FORMER_PREFIX, _EVER_MS, LEASE_MS, _TAKEN_OVER_AT_ONCE):
+            moved: list[Change] = []
+            for item in items:
+                delivery = msgspec.msgpack.decode(item.body, type=Delivery)
+                delivery = msgspec.structs.replace(delivery, subject=NOTIFICATION_SUBJECT)
+                moved += [Done(item.queue, item.item_id, item.lease), enqueue(delivery)]
+            await self._store.transact(moved)
 
     async def _run(self) -> None:
         while True:
