@@ -39,7 +39,8 @@ async def _has_run(node: RunningNode, name: str, request_id: str, times: int) ->
     """Until it ran so often and its end is recorded."""
 
     async def so_often() -> bool:
-        return node.node.in_flight_events == 0 and await _runs(node, name, request_id) == times
+        # In this order: a run that is seen may not have ended, but before it was claimed nothing was in flight either.
+        return await _runs(node, name, request_id) == times and node.node.in_flight_events == 0
 
     await eventually_async(so_often, what=f"{times} runs")
 

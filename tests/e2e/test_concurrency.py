@@ -13,15 +13,27 @@ from botocore.exceptions import ClientError
 from tests.e2e.functions import create, invoke
 from tests.support import RunningNode, eventually_async, running_node
 
-SLEEP = "import time\ndef handler(e, c):\n    time.sleep(e)\n    return e\n"
+#: on "wait" it answers when the function `gate` has been deleted
+WAITS = """
+import os, time, urllib.error, urllib.request
+GATE = os.environ["AWS_ENDPOINT_URL"] + "/2015-03-31/functions/gate"
+def handler(event, context):
+    while event == "wait":
+        try:
+            urllib.request.urlopen(GATE).close()
+        except urllib.error.HTTPError:
+            break
+        time.sleep(0.05)
+    return event
+"""
 
 
 @pytest.fixture
 async def small() -> AsyncIterator[RunningNode]:
-    """A node whose account may run three at once, and may reserve all of it; functions a and b that sleep."""
+    """A node whose account may run three at once, and may reserve all of it; functions a and b that wait."""
     async with running_node(state_delay_ms=0, neighbours=False, concurrency=3, min_unreserved_concurrency=0) as node:
         for name in ("a", "b"):
-            await node.call(create, node.client("lambda"), name, SLEEP, Timeout=30)
+            await node.call(create, node.client("lambda"), name, WAITS, Timeout=60)
             await node.call(invoke, node.client("lambda"), name, 0)
         yield node
 
@@ -33,11 +45,18 @@ def _reserve(node: RunningNode, name: str, amount: int) -> Any:
 
 
 async def _running(node: RunningNode, *names: str) -> list[asyncio.Task[Any]]:
-    """Invocations of a second and a half, all of which have started."""
-    before = node.node.concurrent_executions
-    tasks = [asyncio.create_task(node.call(invoke, node.client("lambda"), name, 1.5)) for name in names]
+    """Invocations that have started, and do not end before `_finish`."""
+    client, before = node.client("lambda"), node.node.concurrent_executions
+    if not before:
+        await node.call(create, client, "gate", WAITS)
+    tasks = [asyncio.create_task(node.call(invoke, node.client("lambda"), name, "wait")) for name in names]
     await eventually_async(lambda: node.node.concurrent_executions == before + len(names))
     return tasks
+
+
+async def _finish(node: RunningNode, tasks: list[asyncio.Task[Any]]) -> None:
+    await node.call(node.client("lambda").delete_function, FunctionName="gate")
+    assert await asyncio.gather(*tasks) == ["wait"] * len(tasks)
 
 
 async def _throttled(node: RunningNode, name: str) -> str:
@@ -59,11 +78,11 @@ async def test_a_reservation_is_the_most_and_the_least(small: RunningNode) -> No
     tasks = await _running(small, "a", "b", "b")
     assert await _throttled(small, "a") == "ReservedFunctionConcurrentInvocationLimitExceeded"
     assert await _throttled(small, "b") == "ConcurrentInvocationLimitExceeded"
-    await asyncio.gather(*tasks)
+    await _finish(small, tasks)
     tasks = await _running(small, "b", "b")
     assert await _throttled(small, "b") == "ConcurrentInvocationLimitExceeded"
     assert await small.call(invoke, small.client("lambda"), "a", 0) == 0, "its own one is kept for it"
-    await asyncio.gather(*tasks)
+    await _finish(small, tasks)
     assert small.node.concurrent_executions == 0
 
 
@@ -76,8 +95,8 @@ async def test_it_changes_under_what_runs(small: RunningNode) -> None:
     await small.call(client.delete_function_concurrency, FunctionName="a")
     tasks += await _running(small, "b")
     assert await _throttled(small, "a") == await _throttled(small, "b") == "ConcurrentInvocationLimitExceeded"
-    await asyncio.gather(*tasks)
-    await asyncio.gather(*await _running(small, "a", "a", "b"))
+    await _finish(small, tasks)
+    await _finish(small, await _running(small, "a", "a", "b"))
     assert small.node.concurrent_executions == 0
 
 
@@ -94,7 +113,7 @@ async def test_none_reserved_is_off(small: RunningNode) -> None:
 async def test_it_holds_after_a_restart(tmp_path: Any) -> None:
     settings = {"state_delay_ms": 0, "neighbours": False, "data_dir": tmp_path / "data"}
     async with running_node(**settings) as node:
-        await node.call(create, node.client("lambda"), "a", SLEEP)
+        await node.call(create, node.client("lambda"), "a", WAITS)
         await _reserve(node, "a", 0)
     async with running_node(**settings) as node:
         assert await _throttled(node, "a") == "ReservedFunctionConcurrentInvocationLimitExceeded"
@@ -106,8 +125,8 @@ async def test_a_deleted_function_gives_back_what_it_had(small: RunningNode) -> 
     assert await _throttled(small, "b") == "ConcurrentInvocationLimitExceeded"
     tasks = await _running(small, "a")
     await small.call(client.delete_function, FunctionName="a")
-    await asyncio.gather(*tasks)
-    await asyncio.gather(*await _running(small, "b", "b", "b"))
+    await _finish(small, tasks)
+    await _finish(small, await _running(small, "b", "b", "b"))
 
 
 async def test_the_body_of_a_throttle() -> None:
@@ -115,7 +134,7 @@ async def test_the_body_of_a_throttle() -> None:
     import urllib.request
 
     async with running_node(state_delay_ms=0, neighbours=False) as node:
-        await node.call(create, node.client("lambda"), "a", SLEEP)
+        await node.call(create, node.client("lambda"), "a", WAITS)
         await _reserve(node, "a", 0)
 
         def post() -> tuple[int, dict[str, Any], str]:
