@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import threading
 from typing import Any
 
 import boto3
@@ -12,7 +14,8 @@ from botocore.config import Config
 def aws_client(service: str, endpoint: str, *, region: str = "us-east-1", **options: Any) -> Any:
     """A boto3 client for `service` at `endpoint`. `options` go to `client()`; `config` is merged over ours.
 
-    A session of its own per client: boto3's default session is not safe to share between threads.
+    All are made by one session, one at a time: a session keeps the models it has read (10 MB and 30 ms for each client
+    otherwise), and is not safe to share between threads; clients are.
     """
     config = Config(
         retries={"total_max_attempts": 1},
@@ -27,13 +30,20 @@ def aws_client(service: str, endpoint: str, *, region: str = "us-east-1", **opti
         config = config.merge(extra)
     options.setdefault("aws_access_key_id", "test")
     options.setdefault("aws_secret_access_key", "test")
-    client = boto3.session.Session().client(
-        service, endpoint_url=endpoint, region_name=region, config=config, **options
-    )
+    with _making:
+        client = _session().client(service, endpoint_url=endpoint, region_name=region, config=config, **options)
     # A payload that a test does not read would keep its connection, to be collected in the middle of another test.
     client.meta.events.register("after-call.lambda.Invoke", _read_payload)
     _open_clients.append(client)
     return client
+
+
+_making = threading.Lock()
+
+
+@functools.cache
+def _session() -> boto3.session.Session:
+    return boto3.session.Session()
 
 
 def _read_payload(parsed: dict[str, Any], **_: Any) -> None:
