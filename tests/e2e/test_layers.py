@@ -243,7 +243,7 @@ def test_a_deleted_layer_goes_on_working_after_a_restart(unique_name: str, tmp_p
         client.delete_layer_version(LayerName=unique_name, VersionNumber=1)
         assert invoke(client, unique_name) == "hello"
     # Unpacked packages are a cache: without it the new node works from what it keeps.
-    shutil.rmtree(tmp_path / "data" / "packages")
+    (tmp_path / "data" / "packages").rename(tmp_path / "former-packages")
     with node_process(tmp_path / "data", state_delay_ms=0) as node:
         client = node.client("lambda")
         assert client.list_layer_versions(LayerName=unique_name)["LayerVersions"] == []

@@ -32,7 +32,7 @@ def sender(node: NodeProcess) -> Iterator[Sender]:
         ("p-plain", {}),
         ("p-durable", {"DurableConfig": DURABLE, "Publish": True}),
     ):
-        client.create_function(**function_params(name, **members))
+        client.create_function(**function_params(name, Runtime="python3.11", **members))
     client.create_alias(FunctionName="p-full", Name="prod", FunctionVersion="1")
     opened = Sender(node.port)
     yield opened

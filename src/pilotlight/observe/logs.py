@@ -67,7 +67,7 @@ class LogGroup:
 class LogStream:
     """One log stream being written to. Get it from LogStore.stream and keep it; the hot path only appends."""
 
-    __slots__ = ("__weakref__", "_pending", "_size", "_store", "group", "key", "lost")
+    __slots__ = ("__weakref__", "_lost_at_ms", "_pending", "_size", "_store", "group", "key", "lost")
 
     def __init__(self, store: LogStore, group: LogGroup, key: tuple[str, str, str, str]) -> None:
         self._store = store
@@ -78,6 +78,7 @@ class LogStream:
         self._size = 0
         self.lost = 0
         """Events dropped since the last that was kept."""
+        self._lost_at_ms = 0
 
     def append(self, timestamp_ms: int, message: str) -> None:
         if not self._pending:
@@ -94,19 +95,21 @@ class LogStream:
             self.append(timestamp_ms, message)
 
     def take(self) -> Block | None:
-        """What is pending, to be handed over."""
-        if not self._pending:
-            return None
+        """What is pending, to be handed over, and first how much was lost before it: also when nothing came after."""
         events, size = self._pending, self._size
         self._pending, self._size = [], 0
         if self.lost:
             lost, self.lost = self.lost, 0
-            events.insert(0, (events[0][0], f"[pilotlight] {lost} log events were dropped here: {_WHY_LOST}\n"))
+            at_ms = events[0][0] if events else self._lost_at_ms
+            events.insert(0, (at_ms, f"[pilotlight] {lost} log events were dropped here: {_WHY_LOST}\n"))
+        if not events:
+            return None
         return Block(self, events, size)
 
     def drop(self) -> int:
         """Lose what is pending; returns how many events that were."""
         count = len(self._pending)
+        self._lost_at_ms = self._pending[-1][0]
         self._pending, self._size = [], 0
         self.lost += count
         return count
