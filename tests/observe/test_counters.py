@@ -8,6 +8,7 @@ import pytest
 
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import ManualClock
+from pilotlight.environments.invocation import Outcome
 from pilotlight.observe import billing
 from pilotlight.observe.counters import Counters, Use
 from pilotlight.observe.logs import LogStore
@@ -33,19 +34,24 @@ def version(name: str = "hello", number: str = "$LATEST", memory_mib: int = 1024
     )
 
 
+def ended(duration_ms: float, billed_ms: int, *, failed: bool = False, cold: bool = False) -> Outcome:
+    error = "Unhandled" if failed else ""
+    return Outcome(b"", error, duration_ms=duration_ms, billed_ms=billed_ms, init_ms=9.0 if cold else None)
+
+
 async def test_counts_are_summed_by_version_and_minute_and_outlive_the_node(tmp_path: Path) -> None:
     clock = ManualClock()
     store = LogStore(tmp_path, clock, Settings())
     await store.start()
     counters = Counters(store, clock)
     await counters.start()
-    counters.invoked(version(), 12.5, 113, False, cold=True)
-    counters.invoked(version(), 2.5, 3, True)
-    counters.throttled(version())
+    counters.invoked(version(), None, ended(12.5, 113, cold=True))
+    counters.invoked(version(), "live", ended(2.5, 3, failed=True))
+    counters.throttled(version(), None)
     same = version()
-    counters.invoked(same, 0.0, 0, False)
-    counters.invoked(same, 0.0, 0, False)
-    counters.invoked(version("other", "3", 512), 1.0, 1, False)
+    counters.invoked(same, None, ended(0.0, 0))
+    counters.invoked(same, None, ended(0.0, 0))
+    counters.invoked(version("other", "3", 512), "3", ended(1.0, 1))
 
     async def written() -> bool:
         clock.advance(1_000)
@@ -54,7 +60,7 @@ async def test_counts_are_summed_by_version_and_minute_and_outlive_the_node(tmp_
 
     await eventually_async(written)
     since_ms = clock.time_ms()
-    counters.invoked(version(), 1.0, 1, False)
+    counters.invoked(version(), None, ended(1.0, 1))
     await counters.stop()
     counters = Counters(store, clock)
     hello, other = await counters.uses("000000000000", "us-east-1")
@@ -62,7 +68,7 @@ async def test_counts_are_summed_by_version_and_minute_and_outlive_the_node(tmp_
     assert (other.function, other.version, other.invocations) == ("other", "3", 1)
     assert hello.gb_seconds == pytest.approx(0.117)
     clock.advance(MINUTE_MS)
-    counters.invoked(version(), 1.0, 1, False)
+    counters.invoked(version(), None, ended(1.0, 1))
     (recent,) = await counters.uses("000000000000", "us-east-1", "hello", since_ms + MINUTE_MS - 1)
     assert recent.invocations >= 1
     assert await counters.uses("111111111111", "us-east-1") == []
@@ -74,10 +80,23 @@ async def test_minutes_are_kept_for_63_days(tmp_path: Path) -> None:
     store = LogStore(tmp_path, clock, Settings())
     await store.start()
     counters = Counters(store, clock)
-    counters.invoked(version(), 1.0, 1, False)
+    counters.invoked(version(), None, ended(1.0, 1))
     await counters.flush()
     clock.advance(64 * 86_400_000)
     assert await counters.uses("000000000000", "us-east-1") == []
+    await store.stop()
+
+
+async def test_a_long_invocation_counts_in_the_minute_in_which_it_began(tmp_path: Path) -> None:
+    clock = ManualClock()
+    store = LogStore(tmp_path, clock, Settings())
+    await store.start()
+    counters = Counters(store, clock)
+    clock.advance(10 * MINUTE_MS)
+    counters.invoked(version(), None, ended(300_000.0, 300_000))
+    begun_ms = clock.time_ms() - 300_000
+    assert len(await counters.uses("000000000000", "us-east-1", since_ms=begun_ms)) == 1
+    assert await counters.uses("000000000000", "us-east-1", since_ms=begun_ms + MINUTE_MS) == []
     await store.stop()
 
 

@@ -52,7 +52,7 @@ class Invoker:
         self._pool = pool
         self._store = store
         self._clock = clock
-        self._counters = counters
+        self.counters = counters
         self.admission = Admission(concurrency)
         self._draining = False
         self._quiet = asyncio.Event()
@@ -94,21 +94,22 @@ class Invoker:
 
         The caller has seen to it that `version` is one that may run (invocable.py).
         """
+        qualifier = qualifier_of(request)
         try:
             seat = self.admission.enter(version)
         except AwsError:
-            self._counters.throttled(version)
+            self.counters.throttled(version, qualifier)
             raise
         try:
-            self._pool.run(version, self._invocation(version, request, _Admitted(self, seat, version, done).done))
+            admitted = _Admitted(self, seat, version, qualifier, done)
+            self._pool.run(version, self._invocation(version, qualifier, request, admitted.done))
         except Exception:
             self.left(seat)
             raise
 
     def _invocation(
-        self, version: FunctionVersion, request: InvokeRequest, done: Callable[[Outcome], None]
+        self, version: FunctionVersion, qualifier: str | None, request: InvokeRequest, done: Callable[[Outcome], None]
     ) -> Invocation:
-        qualifier = qualifier_of(request)
         arn = version.function_arn
         client_context = request.client_context
         return Invocation(
@@ -143,15 +144,6 @@ class Invoker:
             return
         reply(InvokeReply(status=202))
 
-    def count(self, version: FunctionVersion, outcome: Outcome) -> None:
-        self._counters.invoked(
-            version,
-            outcome.duration_ms,
-            outcome.billed_ms,
-            outcome.function_error != "",
-            outcome.init_ms is not None,
-        )
-
     def left(self, seat: Seat) -> None:
         seat.leave()
         if self._draining and not self.admission.in_flight:
@@ -172,19 +164,27 @@ class Invoker:
 class _Admitted:
     """Leaves the admission and counts, whatever the outcome, then passes it on."""
 
-    __slots__ = ("_done", "_invoker", "_seat", "_version")
+    __slots__ = ("_done", "_invoker", "_qualifier", "_seat", "_version")
 
-    def __init__(self, invoker: Invoker, seat: Seat, version: FunctionVersion, done: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self,
+        invoker: Invoker,
+        seat: Seat,
+        version: FunctionVersion,
+        qualifier: str | None,
+        done: Callable[[Outcome], None],
+    ) -> None:
         self._invoker = invoker
         self._seat = seat
         self._version = version
+        self._qualifier = qualifier
         self._done = done
 
     def done(self, outcome: Outcome) -> None:
         invoker = self._invoker
         invoker.left(self._seat)
         if not outcome.never_ran:
-            invoker.count(self._version, outcome)
+            invoker.counters.invoked(self._version, self._qualifier, outcome)
         self._done(outcome)
 
 

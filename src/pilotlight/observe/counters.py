@@ -1,7 +1,8 @@
-"""What each version of each function did: invocations, errors, throttles, durations, what was billed.
+"""The one recorder of what functions do: invocations, errors, throttles, durations, what was billed, and rarer things.
 
-Counting adds to a few numbers in memory; every ten seconds of the clock the sums go to the log database, by minute, as
-CloudWatch keeps them. A killed node loses the last ten seconds of counts, no more.
+Recording adds to a few numbers in memory, for each version as it was called (unqualified, by version, by alias). Every
+ten seconds of the clock the sums go to the log database, by the minute in which invocations began, as CloudWatch keeps
+them. A killed node loses the last ten seconds of counts, no more.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Any
+import math
+from math import ceil, log
+from typing import Any, Protocol
 
 import msgspec
 
@@ -17,10 +20,13 @@ from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import Clock
 from pilotlight.observe import billing
 from pilotlight.observe.database import LogDatabase
+from pilotlight.observe.histogram import BUCKETS_PER_E, ZERO, Histogram
 from pilotlight.observe.logs import LogStore
 
 _FLUSH_EVERY_MS = 10_000
 _MINUTE_MS = 60_000
+_LONG_MS = 1000
+"""What took longer is counted in the minute in which it began; what was shorter, in the one in which it ended."""
 _KEPT_MS = 63 * 86_400_000
 """CloudWatch keeps periods of a few minutes for 63 days."""
 
@@ -51,45 +57,79 @@ class Use(msgspec.Struct, frozen=True):
         return billing.cost(self.invocations, self.gb_seconds, free_tier=free_tier)
 
 
+class Ended(Protocol):
+    """What is counted of an invocation that has ended: an `environments.invocation.Outcome`."""
+
+    @property
+    def function_error(self) -> str: ...
+    @property
+    def duration_ms(self) -> float: ...
+    @property
+    def billed_ms(self) -> int: ...
+    @property
+    def init_ms(self) -> float | None: ...
+
+
 class _Counts:
-    """What one value of a function version did since the last flush."""
+    """What one value of a function version, called by one qualifier, did since the last flush."""
 
     __slots__ = (
         "billed_ms",
         "cold_starts",
         "duration_ms",
+        "durations",
         "errors",
         "invocations",
         "max_duration_ms",
+        "min_duration_ms",
+        "minute_ms",
+        "qualifier",
         "throttles",
         "version",
     )
 
-    def __init__(self, version: FunctionVersion) -> None:
+    def __init__(self, version: FunctionVersion, qualifier: str | None, minute_ms: int) -> None:
         self.version = version
+        self.qualifier = qualifier
+        self.minute_ms = minute_ms
+        """When they were started; 0 for since the last flush."""
         self.invocations = self.errors = self.throttles = self.cold_starts = self.billed_ms = 0
         self.duration_ms = self.max_duration_ms = 0.0
+        self.min_duration_ms = math.inf
+        self.durations: Histogram = {}
 
     def values(self) -> dict[str, Any]:
         """By the columns of the table `uses`, but the minute."""
         version = self.version
-        counted = {name: getattr(self, name) for name in self.__slots__ if name != "version"}
-        return counted | {
+        return {
             "account": version.account,
             "region": version.region,
             "function": version.name,
             "version": version.version,
+            "invocations": self.invocations,
+            "errors": self.errors,
+            "throttles": self.throttles,
+            "cold_starts": self.cold_starts,
+            "duration_ms": self.duration_ms,
+            "max_duration_ms": self.max_duration_ms,
+            "billed_ms": self.billed_ms,
             "mib_ms": self.billed_ms * version.memory_mib,
         }
 
 
+_Key = int | tuple[int, str] | tuple[int, str | None, int]
+
+
 class Counters:
-    """All on the event loop's thread. `log_store` is running from before `start` until after `stop`."""
+    """All on the event loop's thread. `log_store` is running from before `start` until after `stop`.
+
+    A `qualifier` is what the caller named: an alias, a version, or None.
+    """
 
     def __init__(self, log_store: LogStore, clock: Clock) -> None:
         self._store = log_store
         self._clock = clock
-        self._counts: dict[int, _Counts] = {}
+        self._counts: dict[_Key, _Counts] = {}
         """By the identity of the version's value, which its _Counts keeps alive: the cheapest key there is."""
         self._dropped_until_ms = 0
 
@@ -102,30 +142,52 @@ class Counters:
             await self._flushing
         await self.flush()
 
-    def invoked(
-        self, version: FunctionVersion, duration_ms: float, billed_ms: int, failed: bool, cold: bool = False
-    ) -> None:
-        """One invocation has ended. `failed` is a function error, a timeout included."""
-        counts = self._counts.get(id(version)) or self._of(version)
+    def invoked(self, version: FunctionVersion, qualifier: str | None, outcome: Ended) -> None:
+        """One invocation has ended: it ran, whatever came of it. A function error counts as one, a timeout too."""
+        duration_ms = outcome.duration_ms
+        if duration_ms > _LONG_MS:
+            counts = self._of_its_minute(version, qualifier, duration_ms)
+        else:
+            key = id(version) if qualifier is None else (id(version), qualifier)
+            counts = self._counts.get(key) or self._of(key, version, qualifier)
         counts.invocations += 1
         counts.duration_ms += duration_ms
-        counts.billed_ms += billed_ms
+        counts.billed_ms += outcome.billed_ms
         if duration_ms > counts.max_duration_ms:
             counts.max_duration_ms = duration_ms
-        if failed:
+        if duration_ms < counts.min_duration_ms:
+            counts.min_duration_ms = duration_ms
+        # histogram.index_of, written out
+        index = ceil(log(duration_ms) * BUCKETS_PER_E) if duration_ms > 0 else ZERO
+        durations = counts.durations
+        durations[index] = durations.get(index, 0) + 1
+        if outcome.function_error:
             counts.errors += 1
-        if cold:
+        if outcome.init_ms is not None:
             counts.cold_starts += 1
 
-    def throttled(self, version: FunctionVersion) -> None:
+    def throttled(self, version: FunctionVersion, qualifier: str | None) -> None:
         """One request was refused for want of concurrency; it is no invocation."""
-        self._of(version).throttles += 1
+        key = id(version) if qualifier is None else (id(version), qualifier)
+        (self._counts.get(key) or self._of(key, version, qualifier)).throttles += 1
 
-    def _of(self, version: FunctionVersion) -> _Counts:
-        found = self._counts.get(id(version))
-        if found is None:
-            found = self._counts[id(version)] = _Counts(version)
+    def count(self, metric: str, version: FunctionVersion, qualifier: str | None, value: float = 1) -> None:
+        """One of the rarer things that metrics.METRICS names happened to a function: a dead letter not delivered ..."""
+        self.observe(metric, version, qualifier, value)
+
+    def observe(self, metric: str, version: FunctionVersion, qualifier: str | None, value: float) -> None:
+        """One value of a metric that has a distribution, in the metric's unit: how old an event was ..."""
+
+    def _of(self, key: _Key, version: FunctionVersion, qualifier: str | None, minute_ms: int = 0) -> _Counts:
+        found = self._counts[key] = _Counts(version, qualifier, minute_ms)
         return found
+
+    def _of_its_minute(self, version: FunctionVersion, qualifier: str | None, duration_ms: float) -> _Counts:
+        """Where to count what began so long ago that it may have been in an earlier minute."""
+        began_ms = self._clock.time_ms() - int(duration_ms)
+        minute_ms = began_ms - began_ms % _MINUTE_MS
+        key = (id(version), qualifier, minute_ms)
+        return self._counts.get(key) or self._of(key, version, qualifier, minute_ms)
 
     async def uses(self, account: str, region: str, function: str = "", since_ms: int = 0) -> list[Use]:
         """Sums by function and version, of the minutes from `since_ms` (epoch) on; one function's, or all."""
@@ -151,7 +213,7 @@ class Counters:
 
         def write(database: LogDatabase) -> None:
             for counts in counted.values():
-                database.run("add_use", minute_ms=minute_ms, **counts.values())
+                database.run("add_use", minute_ms=counts.minute_ms or minute_ms, **counts.values())
             if drop:
                 database.run("delete_old_uses", before_ms=now_ms - _KEPT_MS)
 
