@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
 Initialization = Literal["on-demand", "provisioned-concurrency"]
 """Why an environment was initialised, as functions and platform logs are told."""
+
+
+class ResponseHead(msgspec.Struct, frozen=True):
+    """What is known of a streamed response before its first byte."""
+
+    content_type: str
+    """As the runtime gave it. `HTTP_INTEGRATION` says that the bytes open with an HTTP prelude: the JSON of status,
+    headers and cookies, then eight NUL bytes, then the body."""
+    executed_version: str
+
+
+HTTP_INTEGRATION = "application/vnd.awslambda.http-integration-response"
+
+
+class Source(Protocol):
+    """Where a streamed response's bytes come from: the function, through its environment."""
+
+    def pause(self) -> None:
+        """Read no more of them: soon the function waits in its write. What was read already may still come."""
+        ...
+
+    def resume(self) -> None: ...
+
+
+class ResponseStream(Protocol):
+    """Who wants a response's bytes as the function writes them. How it ended is told by the invocation's outcome, as
+    always; a function that does not stream has its whole response there, and nothing here is called."""
+
+    def begin(self, head: ResponseHead, source: Source) -> None:
+        """Once, before the first byte."""
+        ...
+
+    def write(self, chunk: bytes) -> None: ...
 
 
 class Outcome(msgspec.Struct, gc=False):
@@ -26,6 +59,10 @@ class Outcome(msgspec.Struct, gc=False):
     """Log messages of this invocation, if asked for."""
     never_ran: bool = False
     """The platform failed before the function saw the event: a system error, which the async queue retries."""
+    streamed_bytes: int | None = None
+    """Of a response that the function streamed, whether its caller took it as a stream or whole; None of others."""
+    first_byte_ms: float | None = None
+    """From the start of the invocation to the first byte of a streamed response."""
 
 
 class Invocation:
@@ -39,6 +76,7 @@ class Invocation:
         "log_tail",
         "payload",
         "request_id",
+        "stream",
         "trace_id",
     )
 
@@ -53,6 +91,7 @@ class Invocation:
         client_context: str = "",
         cognito_identity: str = "",
         log_tail: bool = False,
+        stream: ResponseStream | None = None,
     ) -> None:
         self.request_id = request_id
         self.payload = payload
@@ -62,3 +101,4 @@ class Invocation:
         self.cognito_identity = cognito_identity
         self.done = done
         self.log_tail: list[str] | None = [] if log_tail else None
+        self.stream = stream

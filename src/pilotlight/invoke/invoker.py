@@ -120,6 +120,7 @@ class Invoker:
             done,
             client_context=base64.b64decode(client_context).decode() if client_context else "",
             log_tail=request.log_tail,
+            stream=request.stream,
         )
 
     async def _accept(self, version: FunctionVersion, request: InvokeRequest, reply: Reply) -> None:
@@ -210,6 +211,8 @@ class _SyncCall:
                 self._version.version,
                 outcome.function_error or None,
                 tail(outcome.log_tail) if outcome.log_tail is not None else None,
+                None,
+                outcome.error_type,
             )
         )
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from pilotlight.environments.invocation import ResponseStream
 from pilotlight.errors import AwsError
 
 InvocationType = Literal["RequestResponse", "Event", "DryRun"]
@@ -39,6 +40,8 @@ class InvokeRequest(msgspec.Struct, gc=False):
     source: str = ""
     """For a call by a trigger: its service principal, for example `s3.amazonaws.com`."""
     extras: Extras | None = None
+    stream: ResponseStream | None = None
+    """Of a RequestResponse call that wants the response as the function writes it. The reply comes at its end."""
 
 
 class InvokeReply(msgspec.Struct, gc=False):
@@ -52,3 +55,5 @@ class InvokeReply(msgspec.Struct, gc=False):
     log_result: str | None = None
     """Base64 of the last 4 KB of log, when asked for."""
     error: AwsError | None = None
+    error_type: str = ""
+    """Of a function error: `Sandbox.Timedout`, `Runtime.ExitError`, the name of the handler's exception ..."""
