@@ -72,9 +72,11 @@ def probe(environments: int = 16) -> Generator[str]:
 
 @contextlib.contextmanager
 def node(**settings: object) -> Generator[NodeProcess]:
-    """A node in a temporary data directory. The account's concurrency is raised: its quota is not what is measured."""
+    """A node in a temporary data directory. The account's quotas are raised: they are not what is measured."""
     with tempfile.TemporaryDirectory(prefix="pilotlight-bench-", ignore_cleanup_errors=True) as directory:
-        process = NodeProcess(Path(directory) / "data", dies_with_us=True, concurrency=100_000, **settings)
+        process = NodeProcess(
+            Path(directory) / "data", dies_with_us=True, concurrency=100_000, request_rate=0, **settings
+        )
         process.start()
         try:
             yield process

@@ -145,7 +145,9 @@ class Bench:
         """A node with many functions: does it start in time, and is a warm call as fast as on one with a few?"""
         seconds, rounds, versions = self.options.seconds, self.options.rounds, self.options.versions
         with tempfile.TemporaryDirectory(prefix="pilotlight-bench-", ignore_cleanup_errors=True) as directory:
-            node = NodeProcess(Path(directory) / "data", dies_with_us=True, concurrency=100_000, state_delay_ms=0)
+            node = NodeProcess(
+                Path(directory) / "data", dies_with_us=True, concurrency=100_000, request_rate=0, state_delay_ms=0
+            )
             node.start()
             try:
                 took = self._measure(

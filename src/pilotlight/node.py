@@ -33,6 +33,7 @@ from pilotlight.environments.provisioning import Provisioning
 from pilotlight.environments.tools import EnvironmentTools
 from pilotlight.front.guard import check_exposure
 from pilotlight.front.server import Front
+from pilotlight.invoke.admission import Admission
 from pilotlight.invoke.async_event import AsyncEvent, enqueue
 from pilotlight.invoke.dispatcher import Dispatcher
 from pilotlight.invoke.invoker import Invoker, new_trace_header
@@ -138,10 +139,11 @@ class Node:
         stack.push_async_callback(pool.stop)
         self._background: set[asyncio.Task[Any]] = set()
         stack.callback(catalog.subscribe(self._version_changed))
+        admission = Admission(settings.concurrency, settings.request_rate)
+        catalog.subscribe_functions(admission.follow)
         self._invoker = invoker = Invoker(
-            resolver=catalog, pool=pool, store=store, clock=clock, counters=counters, concurrency=settings.concurrency
+            resolver=catalog, pool=pool, store=store, clock=clock, counters=counters, admission=admission
         )
-        catalog.subscribe_functions(invoker.admission.follow)
         provisioning = Provisioning(catalog, pool)
 
         # What stands next door, and what it sends.

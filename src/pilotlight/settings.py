@@ -45,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     concurrency: int = 1000
     #: how much of it no function may reserve (AWS: 100)
     min_unreserved_concurrency: int = 100
+    #: synchronous invocations a second for each unit of concurrency (AWS: 10); 0 for any number
+    request_rate: float = 10.0
     #: events of asynchronous invocations that run at once on this node
     async_concurrency: int = 32
     #: how long an idle environment is kept

@@ -137,12 +137,12 @@ async def test_the_body_of_a_throttle() -> None:
         await node.call(create, node.client("lambda"), "a", WAITS)
         await _reserve(node, "a", 0)
 
-        def post() -> tuple[int, dict[str, Any], str]:
+        def post() -> tuple[int, dict[str, Any], str, str]:
             url = f"{node.endpoint}/2015-03-31/functions/a/invocations"
             with pytest.raises(urllib.error.HTTPError) as caught:
                 urllib.request.urlopen(url, data=b"0", timeout=10)
             with caught.value as error:
-                return error.code, json.load(error), error.headers["x-amzn-ErrorType"]
+                return error.code, json.load(error), error.headers["x-amzn-ErrorType"], error.headers["Retry-After"]
 
         assert await node.call(post) == (
             429,
@@ -152,4 +152,28 @@ async def test_the_body_of_a_throttle() -> None:
                 "message": "Rate Exceeded.",
             },
             "TooManyRequestsException",
+            "1",
         )
+
+
+async def test_so_many_synchronous_calls_a_second() -> None:
+    async with running_node(
+        state_delay_ms=0, neighbours=False, concurrency=4, min_unreserved_concurrency=0, request_rate=0.005
+    ) as node:
+        client = node.client("lambda")
+        for name in ("a", "b"):
+            await node.call(create, client, name, WAITS)
+        assert await node.call(invoke, client, "a", 0) == 0, "the account's one in 50 seconds"
+        assert await _throttled(node, "b") == "FunctionInvocationRateLimitExceeded"
+        await _reserve(node, "a", 2)
+        assert await node.call(invoke, client, "a", 0) == 0, "its own one in 100 seconds"
+        assert await _throttled(node, "a") == "ReservedFunctionInvocationRateLimitExceeded"
+        for _ in range(3):
+            event = await node.call(client.invoke, FunctionName="a", InvocationType="Event")
+            assert event["StatusCode"] == 202
+
+        def ran() -> bool:
+            events = node.client("logs").filter_log_events(logGroupName="/aws/lambda/a", filterPattern="REPORT")
+            return len(events["events"]) == 5
+
+        await eventually_async(lambda: node.call(ran), what="events run at any rate")

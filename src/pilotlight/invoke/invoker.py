@@ -46,14 +46,21 @@ class Resolver(Protocol):
 
 class Invoker:
     def __init__(
-        self, *, resolver: Resolver, pool: Pool, store: Store, clock: Clock, counters: Counters, concurrency: int
+        self,
+        *,
+        resolver: Resolver,
+        pool: Pool,
+        store: Store,
+        clock: Clock,
+        counters: Counters,
+        admission: Admission,
     ) -> None:
         self._resolve = resolver.resolve
         self._pool = pool
         self._store = store
         self._clock = clock
         self.counters = counters
-        self.admission = Admission(concurrency)
+        self.admission = admission
         self._draining = False
         self._quiet = asyncio.Event()
         self._accepting: set[asyncio.Task[None]] = set()
@@ -70,7 +77,7 @@ class Invoker:
                 check(version, request)
             kind = request.invocation_type
             if kind == "RequestResponse":
-                self.run(version, request, _SyncCall(version, reply, request.log_tail).done)
+                self.run(version, request, _SyncCall(version, reply, request.log_tail).done, paced=True)
             elif kind == "Event":
                 task = asyncio.ensure_future(self._accept(version, request, reply))
                 self._accepting.add(task)
@@ -89,14 +96,17 @@ class Invoker:
         self.submit(request, lambda reply: None if future.done() else future.set_result(reply))
         return await future
 
-    def run(self, version: FunctionVersion, request: InvokeRequest, done: Callable[[Outcome], None]) -> None:
-        """Admit and run on an environment. Raises TooManyRequestsException when there is no room.
+    def run(
+        self, version: FunctionVersion, request: InvokeRequest, done: Callable[[Outcome], None], *, paced: bool = False
+    ) -> None:
+        """Admit and run on an environment. Raises TooManyRequestsException when there is no room. `paced`: somebody
+        waits for the answer, and the rate of such calls is limited.
 
         The caller has seen to it that `version` is one that may run (invocable.py).
         """
         qualifier = qualifier_of(request)
         try:
-            seat = self.admission.enter(version)
+            seat = self.admission.enter(version, paced)
         except AwsError:
             self.counters.throttled(version, qualifier)
             raise
