@@ -30,6 +30,7 @@ from pilotlight.clock import Clock
 from pilotlight.environments.code import Code
 from pilotlight.environments.pool import Pool
 from pilotlight.environments.provisioning import Provisioning
+from pilotlight.environments.streaming import StreamLimits
 from pilotlight.environments.tools import EnvironmentTools
 from pilotlight.front.guard import check_exposure
 from pilotlight.front.server import Front
@@ -131,6 +132,11 @@ class Node:
                 clock=clock,
                 endpoint_protocol=self._endpoint_protocol,
                 network=settings.network,
+                stream_limits=StreamLimits(
+                    settings.max_streamed_response_bytes,
+                    settings.stream_burst_bytes,
+                    settings.stream_bytes_per_s,
+                ),
             ),
             idle_s=settings.idle_environment_s,
             max_idle=settings.max_idle_environments,

@@ -60,6 +60,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_header_bytes: int = 1_048_576
     #: seconds a client may take to send its headers, or to take or send the next piece of a body
     slow_client_s: float = 60.0
+    #: bytes of one streamed response (AWS: 200 MB)
+    max_streamed_response_bytes: int = 209_715_200
+    #: bytes of a streamed response that leave at full speed (AWS: 6 MB), and how fast the rest does; 0: at full speed
+    stream_burst_bytes: int = 6_291_456
+    stream_bytes_per_s: int = 2_097_152
     #: sum of all unzipped packages (AWS: 300 GB)
     code_storage_bytes: int = 322_122_547_200
     max_unzipped_bytes: int = 262_144_000

@@ -86,8 +86,8 @@ class Allocations:
 class EchoInvoker:
     """Every function answers with its event."""
 
-    async def invoke(self, request: InvokeRequest) -> InvokeReply:
-        return InvokeReply(payload=request.payload)
+    def submit(self, request: InvokeRequest, reply: Callable[[InvokeReply], None]) -> None:
+        reply(InvokeReply(payload=request.payload))
 
 
 class Sources:

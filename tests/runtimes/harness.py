@@ -49,6 +49,19 @@ class Told:
     def runtime_violated(self, reason: str) -> None:
         self.words.put_nowait(("violated", reason))
 
+    def runtime_began_stream(self, content_type: str, transport: asyncio.ReadTransport) -> None:
+        self.words.put_nowait(("began_stream", content_type))
+
+    def runtime_streamed(self, chunk: bytes) -> bool:
+        self.words.put_nowait(("streamed", chunk))
+        return True
+
+    def runtime_ended_stream(self, error_type: str, body: bytes, max_rss_kib: int) -> None:
+        self.words.put_nowait(("ended_stream", error_type, body))
+
+    def runtime_cut_stream(self) -> None:
+        self.words.put_nowait(("cut_stream",))
+
 
 class Running:
     """One runtime process, spoken to as the node does."""

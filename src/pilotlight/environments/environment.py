@@ -16,10 +16,11 @@ from collections.abc import Awaitable
 from pilotlight.catalog.credentials import Identity
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.environments.environ import function_environ
-from pilotlight.environments.invocation import Initialization, Invocation, Outcome
+from pilotlight.environments.invocation import Initialization, Invocation, Outcome, ResponseHead
 from pilotlight.environments.platform_log import PlatformLog
-from pilotlight.environments.process import LiveProcess
+from pilotlight.environments.process import LAST_WORDS_S, LiveProcess
 from pilotlight.environments.state import State, check
+from pilotlight.environments.streaming import StreamedResponse
 from pilotlight.environments.tools import EnvironmentOwner, EnvironmentTools
 from pilotlight.observe import lines
 from pilotlight.observe.lines import LogStreamParser
@@ -62,6 +63,7 @@ class Environment:
         self._servers: list[asyncio.Server] = []
         self._timer: asyncio.TimerHandle | None = None
         self._invocation: Invocation | None = None
+        self._streamed: StreamedResponse | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._started_ns = 0
         self._init_started_ns = 0
@@ -210,6 +212,29 @@ class Environment:
             self._max_rss_kib = max_rss_kib
         self._answer(body, "Unhandled", error_type, State.IDLE)
 
+    def runtime_began_stream(self, content_type: str, transport: asyncio.ReadTransport) -> None:
+        assert self._invocation is not None
+        head = ResponseHead(content_type, self.version.version)
+        limits = self._tools.stream_limits
+        self._streamed = StreamedResponse(self._invocation, head, transport, limits, self._started_ns)
+
+    def runtime_streamed(self, chunk: bytes) -> bool:
+        return self._streamed is not None and self._streamed.write(chunk)
+
+    def runtime_ended_stream(self, error_type: str, body: bytes, max_rss_kib: int) -> None:
+        if max_rss_kib > self._max_rss_kib:
+            self._max_rss_kib = max_rss_kib
+        self._answer(body, "Unhandled" if error_type else "", error_type, State.IDLE)
+
+    def runtime_cut_stream(self) -> None:
+        """Its process may be about to die of the same cause, which then is the answer."""
+        self._loop.call_later(LAST_WORDS_S, self._truncated, self._invocation)
+
+    def _truncated(self, invocation: Invocation | None) -> None:
+        process = self._process
+        if invocation is not None and invocation is self._invocation and process is not None and process.alive:
+            self._answer(faults.truncated(invocation.request_id), "Unhandled", faults.TRUNCATED, State.IDLE)
+
     def runtime_violated(self, reason: str) -> None:
         logger.warning("%s environment %s: %s", self.version.function_arn, self.id, reason)
         self._died(-9)
@@ -273,6 +298,8 @@ class Environment:
             (self._max_rss_kib + 1023) // 1024,
             invocation.log_tail,
         )
+        if self._streamed is not None:
+            outcome = self._end_stream(outcome)
         # A handler's own error leaves no mark on REPORT: the runtime lives on and reported it itself.
         status = "" if next_state is State.IDLE else "timeout" if error_type == faults.TIMEOUT else "error"
         now_ms = _now_ms()
@@ -282,6 +309,12 @@ class Environment:
         self.state = check(self.state, next_state)
         invocation.done(outcome)
         self._rest()
+
+    def _end_stream(self, outcome: Outcome) -> Outcome:
+        streamed, self._streamed = self._streamed, None
+        assert streamed is not None
+        streamed.end()
+        return streamed.tell(outcome)
 
     # -- faults ------------------------------------------------------------------------------------------------------
 
@@ -366,6 +399,7 @@ class Environment:
         invocation, self._invocation = self._invocation, None
         self._to(State.RETIRING)
         self._cancel_timer()
+        self._streamed = None
         self._stop_process()
         if invocation is not None:
             reason = "the node stopped before the function answered"

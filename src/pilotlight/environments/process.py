@@ -19,7 +19,7 @@ _READ_SIZE = 262_144
 #: what one drain reads at most: a function with a thread that never stops printing must not hold the loop
 _DRAIN_LIMIT = 1_048_576
 #: how long after a process's death its channel may still hold an answer that was written before it
-_LAST_WORDS_S = 0.05
+LAST_WORDS_S = 0.05
 
 
 class LiveProcess:
@@ -131,7 +131,7 @@ class LiveProcess:
     async def _report_exit(self) -> None:
         status = await self._process.wait()
         try:  # an answer written just before the exit still counts
-            async with asyncio.timeout(_LAST_WORDS_S):
+            async with asyncio.timeout(LAST_WORDS_S):
                 await self._channel_closed.wait()
         except TimeoutError:
             pass

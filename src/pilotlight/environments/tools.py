@@ -12,6 +12,7 @@ from pilotlight.catalog.credentials import CredentialIssuer, Identity
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import Clock
 from pilotlight.environments.code import Directories
+from pilotlight.environments.streaming import StreamLimits
 from pilotlight.observe.logs import LogStore
 from pilotlight.sandbox.spec import LaunchSpec, RuntimeProcess, Sandbox
 
@@ -36,6 +37,7 @@ class EnvironmentTools(msgspec.Struct, frozen=True):
     clock: Clock
     endpoint_protocol: Callable[[Identity], asyncio.Protocol]
     network: Literal["none", "host"]
+    stream_limits: StreamLimits
 
 
 class EnvironmentOwner(Protocol):

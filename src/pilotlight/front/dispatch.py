@@ -214,18 +214,16 @@ class Reply:
             for task in (streaming, gone):
                 task.cancel()
             await asyncio.gather(streaming, gone, return_exceptions=True)
-
-    async def _stream(self, status: int, headers: list[tuple[bytes, bytes]], body: AsyncIterator[bytes]) -> None:
-        try:
-            await self.head(status, headers)
-            if self._head.method != "HEAD":
-                async for piece in body:
-                    await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-            await self.end()
-        finally:
-            close = getattr(body, "aclose", None)
+            close = getattr(body, "aclose", None)  # also of a stream that never began
             if close is not None:
                 await close()
+
+    async def _stream(self, status: int, headers: list[tuple[bytes, bytes]], body: AsyncIterator[bytes]) -> None:
+        await self.head(status, headers)
+        if self._head.method != "HEAD":
+            async for piece in body:
+                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self.end()
 
     async def error(self, error: AwsError, service: str) -> None:
         """Answer with an error, unless the answer has begun: then it can only be broken off."""

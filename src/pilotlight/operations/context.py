@@ -31,8 +31,8 @@ class Provisioned(Protocol):
 
 
 class Invokes(Protocol):
-    async def invoke(self, request: InvokeRequest) -> InvokeReply:
-        """Never raises: an error is in the reply."""
+    def submit(self, request: InvokeRequest, reply: Callable[[InvokeReply], None]) -> None:
+        """Never raises, and calls `reply` once: an error is in it."""
         ...
 
 

@@ -1,20 +1,20 @@
 """InvokeWithResponseStream: an invocation whose answer comes as a stream of events.
 
-A function that answers with one buffer has it sent in chunks; then InvokeComplete tells how it ended. What is wrong
-before the function runs is an ordinary error. Invoke and InvokeAsync are the front's: they never come this way.
+Chunks leave as the function writes them; a function that answers with one buffer has it sent in pieces. Then
+InvokeComplete tells how it ended. What is wrong before the function runs is an ordinary error. Invoke and InvokeAsync
+are the front's: they never come this way.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Self
 
 from pilotlight.invoke.messages import Extras, InvokeReply, InvokeRequest
 from pilotlight.invoke.payload import check_client_context, check_json, check_size
+from pilotlight.invoke.response_stream import StreamedAnswer
 from pilotlight.operations.context import OperationsContext
+from pilotlight.runtimes import faults
 from pilotlight.wire.messages import Call
-
-_CHUNK_BYTES = 1024 * 1024
 
 
 async def invoke_with_response_stream(context: OperationsContext, call: Call) -> dict[str, Any]:
@@ -26,6 +26,7 @@ async def invoke_with_response_stream(context: OperationsContext, call: Call) ->
         check_client_context(client_context)
     if payload:
         check_json(payload)
+    answer = StreamedAnswer()
     request = InvokeRequest(
         call.account,
         call.region,
@@ -38,21 +39,60 @@ async def invoke_with_response_stream(context: OperationsContext, call: Call) ->
         client_context=client_context or None,
         caller=call.caller,
         extras=Extras(tenant_id=params["TenantId"]) if "TenantId" in params else None,
+        stream=answer,
     )
-    reply = await context.invoker.invoke(request)
+    context.invoker.submit(request, answer.finish)
+    await answer.begun()
+    if answer.head is not None:
+        version = answer.head.executed_version
+    else:
+        reply = _ended(answer)
+        if reply.error is not None:
+            raise reply.error
+        if reply.status == 204:
+            return {"StatusCode": 204}
+        version = reply.executed_version
+    return {"StatusCode": 200, "ExecutedVersion": version, "EventStream": _Events(answer)}
+
+
+class _Events:
+    """The stream's events; `aclose` when the client has gone."""
+
+    def __init__(self, answer: StreamedAnswer) -> None:
+        self._answer = answer
+        self._complete = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> dict[str, Any]:
+        if self._complete:
+            raise StopAsyncIteration
+        async for piece in self._answer:
+            return {"PayloadChunk": {"Payload": piece}}
+        self._complete = True
+        return {"InvokeComplete": _complete(self._answer)}
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
+def _complete(answer: StreamedAnswer) -> dict[str, Any]:
+    """How it ended. A function that failed before it wrote anything is `Unhandled`, as for Invoke; one that failed in
+    mid-stream has the error's type for its code, and its death shows as the response's being cut short: so does AWS's
+    platform, as the Runtime Interface Emulator's `directinvoke` and what users of AWS report have it."""
+    reply = _ended(answer)
     if reply.error is not None:
         raise reply.error
-    if reply.status == 204:
-        return {"StatusCode": 204}
-    return {"StatusCode": 200, "ExecutedVersion": reply.executed_version, "EventStream": _events(reply)}
+    complete: dict[str, Any] = {"LogResult": reply.log_result}
+    if reply.function_error is not None:
+        code = reply.function_error
+        if answer.head is not None:
+            code = faults.TRUNCATED if reply.error_type == faults.EXIT_ERROR else reply.error_type
+        complete |= {"ErrorCode": code, "ErrorDetails": reply.payload.decode(errors="replace")}
+    return complete
 
 
-async def _events(reply: InvokeReply) -> AsyncIterator[dict[str, Any]]:
-    """An error is told at the end, where one of a function that has streamed already is told as well."""
-    error: dict[str, Any] = {}
-    if reply.function_error is None:
-        for start in range(0, len(reply.payload), _CHUNK_BYTES):
-            yield {"PayloadChunk": {"Payload": reply.payload[start : start + _CHUNK_BYTES]}}
-    else:
-        error = {"ErrorCode": reply.function_error, "ErrorDetails": reply.payload.decode(errors="replace")}
-    yield {"InvokeComplete": {**error, "LogResult": reply.log_result}}
+def _ended(answer: StreamedAnswer) -> InvokeReply:
+    assert answer.reply is not None
+    return answer.reply

@@ -11,6 +11,8 @@ import signal
 EXIT_ERROR = "Runtime.ExitError"
 TIMEOUT = "Sandbox.Timedout"
 FAILURE = "Sandbox.Failure"
+TRUNCATED = "Runtime.TruncatedResponse"
+TOO_LARGE = "Function.ResponseSizeTooLarge"
 
 
 def error_body(error_type: str, message: str) -> bytes:
@@ -19,6 +21,14 @@ def error_body(error_type: str, message: str) -> bytes:
 
 def timed_out(request_id: str, timeout_s: int) -> bytes:
     return error_body(TIMEOUT, f"RequestId: {request_id} Error: Task timed out after {timeout_s}.00 seconds")
+
+
+def too_large(limit_bytes: int) -> bytes:
+    return error_body(TOO_LARGE, f"Response payload size exceeded maximum allowed payload size ({limit_bytes} bytes).")
+
+
+def truncated(request_id: str) -> bytes:
+    return error_body(TRUNCATED, f"RequestId: {request_id} Error: the response broke off before its end")
 
 
 def exited(request_id: str, status: int) -> bytes:

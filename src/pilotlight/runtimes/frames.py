@@ -16,10 +16,15 @@ from typing import cast
 from pilotlight.runtimes.session import RuntimeSession, SessionViolation, Work
 
 INVOKE = 1
+#: in mid-response: it is larger than it may be, and nothing more of it is wanted
+STREAM_ENOUGH = 2
 READY = 17
 INIT_ERROR = 18
 RESPONSE = 19
 ERROR = 20
+STREAM_BEGIN = 21
+STREAM_CHUNK = 22
+STREAM_END = 23
 
 #: 6 MiB of response and room for the head; the runtime's side refuses larger responses itself, with AWS's error
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024 + 65_536 + 4096
@@ -41,7 +46,7 @@ def encode_invoke(work: Work) -> bytes:
 class FrameChannel(asyncio.Protocol):
     """The node's end of one runtime process's channel; drives that process's `RuntimeSession`."""
 
-    __slots__ = ("_buffer", "_closed", "_on_closed", "_session", "_transport")
+    __slots__ = ("_buffer", "_closed", "_enough", "_on_closed", "_session", "_transport")
 
     def __init__(self, session: RuntimeSession, on_closed: Callable[[], None]) -> None:
         self._session = session
@@ -49,6 +54,7 @@ class FrameChannel(asyncio.Protocol):
         self._buffer = bytearray()
         self._transport: asyncio.WriteTransport | None = None
         self._closed = False
+        self._enough = False
         session.attach(self.send, carrier="frames")
 
     def send(self, work: Work) -> None:
@@ -81,16 +87,19 @@ class FrameChannel(asyncio.Protocol):
 
     def _split(self) -> None:
         buffer = self._buffer
-        while len(buffer) >= _FRAME_HEADER_SIZE:
-            length, kind = _FRAME_HEADER.unpack_from(buffer)
+        start = 0
+        while len(buffer) - start >= _FRAME_HEADER_SIZE:
+            length, kind = _FRAME_HEADER.unpack_from(buffer, start)
             if length > MAX_PAYLOAD_BYTES:
                 raise SessionViolation(f"a frame of {length} bytes")
-            end = _FRAME_HEADER_SIZE + length
+            end = start + _FRAME_HEADER_SIZE + length
             if len(buffer) < end:
-                return
-            frame = bytes(memoryview(buffer)[:end])
-            del buffer[:end]
+                break
+            with memoryview(buffer) as view:
+                frame = bytes(view[start:end])
+            start = end
             self._frame(kind, frame, _FRAME_HEADER_SIZE)
+        del buffer[:start]
 
     def _frame(self, kind: int, data: bytes, offset: int) -> None:
         start = offset + 2
@@ -104,9 +113,22 @@ class FrameChannel(asyncio.Protocol):
             session.responded(fields[0], body, int(fields[1]), fields[2])
         elif kind == ERROR:
             session.failed(fields[0], fields[2], body, int(fields[1]))
+        elif kind == STREAM_CHUNK:
+            if not session.stream_chunk(body):
+                self._tell_enough()
+        elif kind == STREAM_BEGIN:
+            self._enough = False
+            session.stream_began(fields[0], fields[1], cast(asyncio.ReadTransport, self._transport))
+        elif kind == STREAM_END:
+            session.stream_ended(fields[0], fields[2], body, int(fields[1]))
         elif kind == READY:
             session.ready(int(fields[0]))
         elif kind == INIT_ERROR:
             session.init_failed(fields[0], body, int(fields[1]))
         else:
             raise SessionViolation(f"frame type {kind}")
+
+    def _tell_enough(self) -> None:
+        if not self._enough and self._transport is not None:
+            self._enough = True
+            self._transport.write(_INVOKE_HEADER.pack(2, STREAM_ENOUGH, 0))

@@ -2,23 +2,31 @@
 
 For runtimes that are not ours: custom runtimes, images, AWS's own runtime clients. It drives the same `RuntimeSession`
 as the frame channel; where frames carry the work, calls made here by the function's code are refused as AWS refuses
-calls that do not fit the state (403 InvalidStateTransition). `next` blocks for ever, as AWS's does. Source: developer
-guide, "Using the Lambda runtime API"; the Runtime Interface Emulator for the error bodies.
+calls that do not fit the state (403 InvalidStateTransition). `next` blocks for ever, as AWS's does. A response with
+`Lambda-Runtime-Function-Response-Mode: streaming` is passed on as it comes; its trailers say how it ended. Source:
+developer guide, "Using the Lambda runtime API" and "Implementing response streaming in a custom runtime"; the Runtime
+Interface Emulator for the error bodies.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import json
 from collections.abc import Callable
 from typing import Any, cast
 
 import httptools
 
+from pilotlight.runtimes import faults
 from pilotlight.runtimes.session import RuntimeSession, SessionState, SessionViolation, Work
 
 PREFIX = "/2018-06-01/runtime/"
 MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 100
+_MODE = "lambda-runtime-function-response-mode"
+_ERROR_TYPE = "lambda-runtime-function-error-type"
+_ERROR_BODY = "lambda-runtime-function-error-body"
 _STATUS_TEXT = {200: "OK", 202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 413: "Too Large"}
 
 
@@ -35,6 +43,8 @@ class RuntimeApi(asyncio.Protocol):
         self._url = b""
         self._headers: dict[str, str] = {}
         self._body = bytearray()
+        self._streaming: RuntimeSession | None = None
+        self._deaf = False
 
     # -- asyncio and httptools callbacks -----------------------------------------------------------------------------
 
@@ -43,6 +53,10 @@ class RuntimeApi(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        session, self._streaming = self._streaming, None
+        if session is not None:
+            session.detach()
+            session.stream_cut()
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -61,21 +75,99 @@ class RuntimeApi(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
+    def on_headers_complete(self) -> None:
+        if _MODE not in self._headers:
+            return
+        match self._path().split("/"):
+            case ["invocation", request_id, "response"] if self._parser.get_method() == b"POST":
+                self._begin_stream(request_id)
+            case _:
+                pass
+
     def on_body(self, body: bytes) -> None:
+        if self._deaf:
+            return
+        session = self._streaming
+        if session is not None:
+            if session.state is not SessionState.STREAMING:  # its invocation has ended without it
+                self._deaf = True
+            elif not session.stream_chunk(body):
+                self._deaf = True
+                self._end_stream(session)
+            return
         if len(self._body) <= MAX_RESPONSE_BYTES:
             self._body += body
 
     def on_message_complete(self) -> None:
+        if self._streaming is not None:
+            self._end_stream(self._streaming)
+            return
+        if self._deaf:
+            return
         session = self._session_of()
-        path = self._url.decode("latin-1").partition("?")[0]
         method = self._parser.get_method().decode()
-        if session is None or not path.startswith(PREFIX):
-            self._reply(404, {"errorType": "NotFound", "errorMessage": f"{method} {path} is not of the Runtime API"})
+        path = self._path()
+        if session is None or not path:
+            url = self._url.decode("latin-1")
+            self._reply(404, {"errorType": "NotFound", "errorMessage": f"{method} {url} is not of the Runtime API"})
             return
         try:
-            self._route(session, method, path.removeprefix(PREFIX).split("/"))
+            self._route(session, method, path.split("/"))
         except SessionViolation as error:
             self._reply(403, {"errorType": "InvalidStateTransition", "errorMessage": str(error)})
+
+    def _path(self) -> str:
+        """Below the Runtime API's prefix; "" for what is not of it."""
+        path = self._url.decode("latin-1").partition("?")[0]
+        return path.removeprefix(PREFIX) if path.startswith(PREFIX) else ""
+
+    # -- a streamed response -----------------------------------------------------------------------------------------
+
+    def _begin_stream(self, request_id: str) -> None:
+        session = self._session_of()
+        if session is None or self._transport is None:
+            return
+        mode = self._headers[_MODE]
+        try:
+            self._carried_here(session)
+            if mode != "streaming":
+                self._deaf = True
+                self._refuse_mode(session, request_id, mode)
+                return
+            content_type = self._headers.get("content-type", "application/octet-stream")
+            session.stream_began(request_id, content_type, self._transport)
+        except SessionViolation as error:
+            self._deaf = True
+            self._reply(403, {"errorType": "InvalidStateTransition", "errorMessage": str(error)})
+            return
+        self._streaming = session
+        self._headers = {}  # what comes now are the trailers
+
+    def _refuse_mode(self, session: RuntimeSession, request_id: str, mode: str) -> None:
+        message = f"Invalid function response mode: {mode}"
+        error_type = "Runtime.InvalidResponseModeHeader"
+        session.detach()
+        session.failed(request_id, error_type, faults.error_body(error_type, message), 0)
+        self._reply(400, {"errorType": "InvalidFunctionResponseMode", "errorMessage": message})
+
+    def _end_stream(self, session: RuntimeSession) -> None:
+        self._streaming = None
+        session.detach()
+        error_type = self._headers.get(_ERROR_TYPE, "")
+        if session.state is not SessionState.STREAMING:
+            self._reply(403, {"errorType": "InvalidStateTransition", "errorMessage": "the invocation has ended"})
+            return
+        session.stream_ended(session.request_id, error_type, self._error_body(), 0)
+        if self._deaf:  # of a response that is too large, the rest is not waited for
+            self._reply(413, {"errorType": "RequestEntityTooLarge", "errorMessage": "The response is too large."})
+        else:
+            self._reply(202, {"status": "OK"})
+
+    def _error_body(self) -> bytes:
+        try:
+            return base64.b64decode(self._headers.get(_ERROR_BODY, ""), validate=True)
+        except binascii.Error:
+            return b""
 
     # -- routes ------------------------------------------------------------------------------------------------------
 
@@ -109,10 +201,8 @@ class RuntimeApi(asyncio.Protocol):
         self._carried_here(session)
         session.detach()  # the next work may come before the runtime asks for it
         if len(self._body) > MAX_RESPONSE_BYTES:
-            message = f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
-            body = {"errorType": "Function.ResponseSizeTooLarge", "errorMessage": message}
-            session.failed(request_id, body["errorType"], json.dumps(body).encode(), 0)
-            self._reply(413, {"errorType": "RequestEntityTooLarge", "errorMessage": message})
+            session.failed(request_id, faults.TOO_LARGE, faults.too_large(MAX_RESPONSE_BYTES), 0)
+            self._reply(413, {"errorType": "RequestEntityTooLarge", "errorMessage": "The response is too large."})
             return
         content_type = self._headers.get("content-type", "application/json")
         session.responded(request_id, bytes(self._body), 0, content_type)
@@ -124,7 +214,7 @@ class RuntimeApi(asyncio.Protocol):
             raise SessionViolation("this runtime's invocations do not pass through the Runtime API")
 
     def _error_type(self) -> str:
-        return self._headers.get("lambda-runtime-function-error-type", "Runtime.Unknown")
+        return self._headers.get(_ERROR_TYPE, "Runtime.Unknown")
 
     def _hand_over(self, work: Work) -> None:
         headers = {

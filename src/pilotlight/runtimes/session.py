@@ -7,6 +7,7 @@ another process with a session of its own.
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from collections.abc import Callable
 from typing import Protocol
@@ -18,6 +19,8 @@ class SessionState(enum.Enum):
     INITIALIZING = "initializing"
     IDLE = "idle"
     BUSY = "busy"
+    STREAMING = "streaming"
+    """Busy, and its response has begun."""
     CLOSED = "closed"
 
 
@@ -49,9 +52,26 @@ class SessionOwner(Protocol):
     def runtime_failed(self, error_type: str, body: bytes, max_rss_kib: int) -> None: ...
     def runtime_violated(self, reason: str) -> None: ...
 
+    def runtime_began_stream(self, content_type: str, transport: asyncio.ReadTransport) -> None:
+        """The response comes in pieces, over `transport`, which may be paused."""
+        ...
+
+    def runtime_streamed(self, chunk: bytes) -> bool:
+        """False once the response is larger than it may be: nothing more of it is wanted."""
+        ...
+
+    def runtime_ended_stream(self, error_type: str, body: bytes, max_rss_kib: int) -> None:
+        """`error_type` is "" when all of it was said."""
+        ...
+
+    def runtime_cut_stream(self) -> None:
+        """It broke off, by the runtime's fault or by its end: whichever it was is seen by the process."""
+        ...
+
 
 class RuntimeSession:
-    """States: initializing -> idle <-> busy, and closed from each."""
+    """States: initializing -> idle -> busy -> idle, with streaming between busy and idle for a response that comes in
+    pieces; closed from each."""
 
     __slots__ = ("_held", "_owner", "_send", "carrier", "request_id", "state")
 
@@ -112,6 +132,33 @@ class RuntimeSession:
     def failed(self, request_id: str, error_type: str, body: bytes, max_rss_kib: int) -> None:
         self._answer(request_id)
         self._owner.runtime_failed(error_type, body, max_rss_kib)
+
+    def stream_began(self, request_id: str, content_type: str, transport: asyncio.ReadTransport) -> None:
+        """The answer comes in pieces: some `stream_chunk`, then `stream_ended` or `stream_cut`."""
+        if self.state is not SessionState.BUSY or request_id != self.request_id:
+            raise SessionViolation(f"a response to {request_id!r}, which is not being served")
+        self.state = SessionState.STREAMING
+        self._owner.runtime_began_stream(content_type, transport)
+
+    def stream_chunk(self, chunk: bytes) -> bool:
+        """False when nothing more of this response is wanted."""
+        if self.state is not SessionState.STREAMING:
+            raise SessionViolation(f"a piece of a response while {self.state.value}")
+        return self._owner.runtime_streamed(chunk)
+
+    def stream_ended(self, request_id: str, error_type: str, body: bytes, max_rss_kib: int) -> None:
+        if self.state is not SessionState.STREAMING or request_id != self.request_id:
+            raise SessionViolation(f"the end of a response to {request_id!r}, which is not being served")
+        self.state = SessionState.IDLE
+        self.request_id = ""
+        self._owner.runtime_ended_stream(error_type, body, max_rss_kib)
+
+    def stream_cut(self) -> None:
+        """The transport ended in mid-response. A runtime that lives on may ask for its next work."""
+        if self.state is SessionState.STREAMING:
+            self.state = SessionState.IDLE
+            self.request_id = ""
+            self._owner.runtime_cut_stream()
 
     def violated(self, reason: str) -> None:
         """The transport could not make sense of what came: the process is not to be trusted with more."""

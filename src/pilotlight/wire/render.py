@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import msgspec
 
@@ -278,8 +278,11 @@ class _EventRenderer:
         for name, member in shape.members.items():
             self._bodies[name] = {part: renderers.of(detail) for part, detail in member.shape.members.items()}
 
-    async def messages(self, events: AsyncIterator[_Json], initial: bytes | None) -> AsyncIterator[bytes]:
+    def messages(self, events: AsyncIterator[_Json], initial: bytes | None) -> AsyncIterator[bytes]:
         """`initial` is the JSON of the members beside the stream: its first message in the `json` protocols."""
+        return _Messages(self._rendered(events, initial), events)
+
+    async def _rendered(self, events: AsyncIterator[_Json], initial: bytes | None) -> AsyncGenerator[bytes]:
         try:
             if initial is not None:
                 yield eventstream.event("initial-response", initial, self._content_type)
@@ -292,9 +295,7 @@ class _EventRenderer:
             logger.exception("the event stream of %s broke off", self._shape.name)
             yield self._failure(ServiceException("An internal error ended the stream; the cause is in the node's log."))
         finally:
-            close = getattr(events, "aclose", None)
-            if close is not None:
-                await close()
+            await _close(events)
 
     def _message(self, name: str, value: _Json) -> bytes:
         member = self._shape.members.get(name)
@@ -329,3 +330,27 @@ class _EventRenderer:
         if error.code in self._shape.members:
             return eventstream.exception(error.code, _encode({"message": error.message}))
         return eventstream.error(error.code, error.message)
+
+
+class _Messages:
+    """The rendered messages. Closing closes the events too, also when none was asked for yet."""
+
+    def __init__(self, messages: AsyncGenerator[bytes], events: AsyncIterator[_Json]) -> None:
+        self._messages = messages
+        self._events = events
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._messages)
+
+    async def aclose(self) -> None:
+        await self._messages.aclose()
+        await _close(self._events)
+
+
+async def _close(events: AsyncIterator[_Json]) -> None:
+    close = getattr(events, "aclose", None)
+    if close is not None:
+        await close()

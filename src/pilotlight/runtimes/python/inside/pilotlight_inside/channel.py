@@ -14,12 +14,16 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from pilotlight_inside import response_stream
+
 CHANNEL_FD = 3
 INVOKE, READY, INIT_ERROR, RESPONSE, ERROR = 1, 17, 18, 19, 20
 MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 100
 
 _HEADER = struct.Struct("<IB")
 _HEADS = struct.Struct("<H")
+_ENOUGH = bytes((response_stream.STREAM_ENOUGH,))
+_ENOUGH_BYTES = 7
 
 
 def max_rss_kib() -> int:
@@ -29,13 +33,13 @@ def max_rss_kib() -> int:
 
 class Channel:
     def __init__(self, fd: int = CHANNEL_FD) -> None:
-        self._fd = fd
+        self.fd = fd
         os.set_inheritable(fd, False)
         self._identity = self._who()
         self._owner = os.getpid()
 
     def _who(self) -> tuple[int, int]:
-        status = os.fstat(self._fd)
+        status = os.fstat(self.fd)
         return status.st_dev, status.st_ino
 
     def _check(self) -> None:
@@ -53,20 +57,22 @@ class Channel:
         self._check()
         head = "\0".join(fields).encode("utf-8", "replace")
         data = _HEADER.pack(2 + len(head) + len(body), kind) + _HEADS.pack(len(head)) + head + body
-        sent = os.write(self._fd, data)
+        sent = os.write(self.fd, data)
         if sent < len(data):
             rest = memoryview(data)
             while sent < len(data):
-                sent += os.write(self._fd, rest[sent : sent + (1 << 20)])
+                sent += os.write(self.fd, rest[sent : sent + (1 << 20)])
 
     def receive(self) -> tuple[int, list[str], bytes]:
         self._check()
-        data = os.read(self._fd, 65536)
+        data = os.read(self.fd, 65536)
+        if data[4:5] == _ENOUGH:  # of a response that ended before it was read
+            data = data[_ENOUGH_BYTES:] or os.read(self.fd, 65536)
         while data and (len(data) < 5 or len(data) < 5 + _HEADER.unpack_from(data)[0]):
             wanted = 65536 if len(data) < 5 else 5 + _HEADER.unpack_from(data)[0] - len(data)
             pieces = [data]
             while wanted > 0:
-                piece = os.read(self._fd, min(wanted, 1 << 20))
+                piece = os.read(self.fd, min(wanted, 1 << 20))
                 if not piece:
                     os._exit(0)
                 pieces.append(piece)
@@ -80,6 +86,12 @@ class Channel:
         (head_length,) = _HEADS.unpack_from(data, 5)
         head = data[7 : 7 + head_length].decode().split("\0")
         return kind, head, data[7 + head_length :]
+
+    def skip_enough(self) -> None:
+        """Read what the node says in mid-response, which can be one thing only."""
+        self._check()
+        if not os.read(self.fd, _ENOUGH_BYTES):
+            os._exit(0)
 
 
 def _die(reason: str) -> None:
@@ -151,6 +163,8 @@ def make_client(channel: Channel) -> Any:
             body = to_json(restore_error_data).encode("utf-8", "replace")
             channel.send(INIT_ERROR, ("Runtime.AfterRestoreError", str(max_rss_kib())), body)
 
+    if os.environ.get(response_stream.VARIABLE) == "1":
+        return response_stream.streaming_client(FrameClient, channel, max_rss_kib)
     return FrameClient()
 
 
