@@ -133,6 +133,13 @@ class CallbackTimeoutException(AwsError):
     status = 400
 
 
+class RecursiveInvocationException(AwsError):
+    """A function that has come back to itself too often in one chain of requests."""
+
+    code = "RecursiveInvocationException"
+    status = 400
+
+
 class ProvisionedConcurrencyConfigNotFoundException(AwsError):
     code = "ProvisionedConcurrencyConfigNotFoundException"
     status = 404

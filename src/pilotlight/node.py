@@ -37,7 +37,8 @@ from pilotlight.front.server import Front
 from pilotlight.invoke.admission import Admission
 from pilotlight.invoke.async_event import AsyncEvent, enqueue
 from pilotlight.invoke.dispatcher import Dispatcher
-from pilotlight.invoke.invoker import Invoker, new_trace_header
+from pilotlight.invoke.invoker import Invoker
+from pilotlight.invoke.tracing import Tracing
 from pilotlight.neighbours.event_sources import NeighbourEventSources
 from pilotlight.neighbours.neighbours import Neighbours
 from pilotlight.observe.api import logs_handlers
@@ -148,7 +149,13 @@ class Node:
         admission = Admission(settings.concurrency, settings.request_rate)
         catalog.subscribe_functions(admission.follow)
         self._invoker = invoker = Invoker(
-            resolver=catalog, pool=pool, store=store, clock=clock, counters=counters, admission=admission
+            resolver=catalog,
+            pool=pool,
+            store=store,
+            clock=clock,
+            counters=counters,
+            tracing=Tracing(clock, catalog.function),
+            admission=admission,
         )
         provisioning = Provisioning(catalog, pool)
 
@@ -277,7 +284,9 @@ class Node:
         await self._code.directories(version)
         await self.launcher.prewarm(version.runtime)
 
-    def _trigger_event(self, function_arn: str, payload: bytes, source: str, source_arn: str) -> Change:
+    def _trigger_event(
+        self, function_arn: str, payload: bytes, source: str, source_arn: str, trace_header: str
+    ) -> Change:
         _, _, _, region, account, _, name, *qualifier = function_arn.split(":")
         now_ms = self._clock.time_ms()
         event = AsyncEvent(
@@ -289,7 +298,7 @@ class Node:
             payload=payload,
             source=source,
             source_arn=source_arn,
-            trace_header=new_trace_header(),
+            trace_header=trace_header,
             accepted_ms=now_ms,
         )
         return enqueue(event, now_ms)

@@ -154,7 +154,9 @@ class Front:
         assert len(items) == count, f"{len(items)} of {count} events on the queue"
         return [decode(item.body) for item in items]
 
-    def _enqueue_event(self, function_arn: str, payload: bytes, source: str, source_arn: str) -> Change:
+    def _enqueue_event(
+        self, function_arn: str, payload: bytes, source: str, source_arn: str, trace_header: str
+    ) -> Change:
         region, account, _, name, *qualifier = function_arn.split(":")[3:]
         event = AsyncEvent(
             account=account,

@@ -48,7 +48,6 @@ HELD: dict[str, str] = {
     ),
     "Function URL configs": "A request to such a URL is answered with a sentence (501).",
     "Event source mappings": "Their states move; nothing is polled.",
-    "Recursion configs": "Loops are neither noticed nor stopped.",
     "Runtime management configs": "There is one build of each runtime, so nothing ever changes under a function.",
     "Code signing configs": (
         "No package bears a signature this node could verify: Enforce refuses every one, Warn lets every one pass."

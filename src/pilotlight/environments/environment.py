@@ -24,6 +24,7 @@ from pilotlight.environments.streaming import StreamedResponse
 from pilotlight.environments.tools import EnvironmentOwner, EnvironmentTools
 from pilotlight.observe import lines
 from pilotlight.observe.lines import LogStreamParser
+from pilotlight.observe.trace import Trace
 from pilotlight.runtimes import faults
 from pilotlight.runtimes.http_api import RuntimeApi
 from pilotlight.runtimes.session import RuntimeSession, Work
@@ -253,11 +254,18 @@ class Environment:
         """Take an invocation. After a reset its init runs first, inside the function's timeout."""
         self._invocation = invocation
         self._started_ns = time.perf_counter_ns()
+        if invocation.trace is not None:
+            self._note_begin(invocation.trace)
         self._timer = self._loop.call_later(self.version.timeout_s, self._timed_out)
         if self.state is State.IDLE:
             self._deliver(invocation)
         else:
             self._spawn(self._launch())
+
+    def _note_begin(self, trace: Trace) -> None:
+        trace.began_ns = time.time_ns()
+        if self._init_ms is not None:
+            trace.init_began_ns = trace.began_ns - (self._started_ns - self._init_started_ns)
 
     def _deliver(self, invocation: Invocation) -> None:
         assert self._process is not None
@@ -297,6 +305,7 @@ class Environment:
             init_ms,
             (self._max_rss_kib + 1023) // 1024,
             invocation.log_tail,
+            trace=invocation.trace,
         )
         if self._streamed is not None:
             outcome = self._end_stream(outcome)

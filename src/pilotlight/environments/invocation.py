@@ -7,6 +7,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from pilotlight.observe.trace import Trace
+
 Initialization = Literal["on-demand", "provisioned-concurrency"]
 """Why an environment was initialised, as functions and platform logs are told."""
 
@@ -63,6 +65,8 @@ class Outcome(msgspec.Struct, gc=False):
     """Of a response that the function streamed, whether its caller took it as a stream or whole; None of others."""
     first_byte_ms: float | None = None
     """From the start of the invocation to the first byte of a streamed response."""
+    trace: Trace | None = None
+    """Of one that is sampled."""
 
 
 class Invocation:
@@ -77,6 +81,7 @@ class Invocation:
         "payload",
         "request_id",
         "stream",
+        "trace",
         "trace_id",
     )
 
@@ -92,6 +97,7 @@ class Invocation:
         cognito_identity: str = "",
         log_tail: bool = False,
         stream: ResponseStream | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self.request_id = request_id
         self.payload = payload
@@ -102,3 +108,4 @@ class Invocation:
         self.done = done
         self.log_tail: list[str] | None = [] if log_tail else None
         self.stream = stream
+        self.trace = trace

@@ -208,9 +208,10 @@ class Connection(HttpConnection):
         ):
             payload = reply.payload
             desk = self._desk
-            head = b"%b%b\r\nContent-Length: %d\r\n\r\n" % (
+            head = b"%b%b\r\nX-Amzn-Trace-Id: %b\r\nContent-Length: %d\r\n\r\n" % (
                 desk.result_heads.get(reply.executed_version) or invocations.result_head(desk, reply.executed_version),
                 self._request_id.encode(),
+                reply.trace_header.encode(),
                 len(payload),
             )
             if len(payload) > _JOIN_LIMIT:

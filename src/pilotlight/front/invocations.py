@@ -133,6 +133,8 @@ def reply_headers(reply: InvokeReply, request_id: str) -> list[tuple[bytes, byte
     if reply.status == 200:
         headers.append((b"Content-Type", b"application/json"))
         headers.append((b"X-Amz-Executed-Version", reply.executed_version.encode()))
+    if reply.trace_header:
+        headers.append((b"X-Amzn-Trace-Id", reply.trace_header.encode()))
     if reply.function_error is not None:
         headers.append((b"X-Amz-Function-Error", reply.function_error.encode()))
     if reply.log_result is not None:

@@ -39,6 +39,8 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     """For buses, as PutEvents takes it."""
     key: str = ""
     """For buckets."""
+    trace_header: str = ""
+    """X-Ray's, of what this results from."""
 
 
 def enqueue(delivery: Delivery) -> Enqueue:

@@ -20,7 +20,13 @@ from pilotlight.catalog.catalog import Catalog
 from pilotlight.catalog.records import LATEST, FunctionVersion
 from pilotlight.clock import Clock
 from pilotlight.environments.invocation import Outcome
-from pilotlight.errors import AccessDeniedException, AwsError, ResourceNotFoundException, TooManyRequestsException
+from pilotlight.errors import (
+    AccessDeniedException,
+    AwsError,
+    RecursiveInvocationException,
+    ResourceNotFoundException,
+    TooManyRequestsException,
+)
 from pilotlight.invoke.async_event import QUEUE_PREFIX, AsyncEvent, decode, encode
 from pilotlight.invoke.invocable import check
 from pilotlight.invoke.invoker import Invoker
@@ -127,7 +133,7 @@ class Dispatcher:
 
         def done(outcome: Outcome) -> None:
             assert version is not None
-            self._ended(partial(self._after, item, event, version, outcome))
+            self._ended(partial(self._after, item, event, version, outcome, request.trace_header or ""))
 
         try:
             if not self._permitted(event):
@@ -152,22 +158,28 @@ class Dispatcher:
                 event.qualifier,
                 event.request_id,
                 event.payload,
-                trace_header=event.trace_header,
+                trace_header=event.trace_header or None,
+                source=event.source,
+                accepted_ms=event.accepted_ms,
             )
             check(version, request)
             self._invoker.run(version, request, done)
         except (ResourceNotFoundException, AccessDeniedException) as error:
             logger.warning("event %s is dropped: %s", event.request_id, error)
             self._ended(lambda: [Done(item.queue, item.item_id, item.lease)])
+        except RecursiveInvocationException as error:
+            self._ended(partial(self._end, item, event, version, "RecursiveLoopDetected", refused(error)))
         except AwsError as error:
             if not isinstance(error, TooManyRequestsException):
                 logger.warning("event %s waits: %s", event.request_id, error)
             self._ended(partial(self._back_off, item, event, version, refused(error)))
 
-    def _after(self, item: QueueItem, event: AsyncEvent, version: FunctionVersion, outcome: Outcome) -> list[Change]:
+    def _after(
+        self, item: QueueItem, event: AsyncEvent, version: FunctionVersion, outcome: Outcome, trace_header: str
+    ) -> list[Change]:
         if outcome.never_ran:
             return self._back_off(item, event, version, Response(500, outcome.payload))
-        response = Response(200, outcome.payload, outcome.function_error)
+        response = Response(200, outcome.payload, outcome.function_error, trace_header=trace_header)
         if not outcome.function_error:
             return self._end(item, event, version, "Success", response)
         event.failures += 1

@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-import random
-import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -22,12 +20,14 @@ from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import Clock
 from pilotlight.environments.invocation import Invocation, Outcome
 from pilotlight.environments.pool import Pool
-from pilotlight.errors import AwsError, ServiceException, ServiceUnavailableException
+from pilotlight.errors import AwsError, RecursiveInvocationException, ServiceException, ServiceUnavailableException
 from pilotlight.invoke.admission import Admission, Seat
 from pilotlight.invoke.async_event import AsyncEvent, enqueue
 from pilotlight.invoke.invocable import check, qualifier_of
 from pilotlight.invoke.messages import InvokeReply, InvokeRequest
+from pilotlight.invoke.tracing import Tracing
 from pilotlight.observe.counters import Counters
+from pilotlight.observe.trace import Trace
 from pilotlight.store.interface import Store
 
 logger = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ class Invoker:
         store: Store,
         clock: Clock,
         counters: Counters,
+        tracing: Tracing,
         admission: Admission,
     ) -> None:
         self._resolve = resolver.resolve
@@ -60,6 +61,7 @@ class Invoker:
         self._store = store
         self._clock = clock
         self.counters = counters
+        self._tracing = tracing
         self.admission = admission
         self._draining = False
         self._quiet = asyncio.Event()
@@ -77,7 +79,7 @@ class Invoker:
                 check(version, request)
             kind = request.invocation_type
             if kind == "RequestResponse":
-                self.run(version, request, _SyncCall(version, reply, request.log_tail).done, paced=True)
+                self.run(version, request, _SyncCall(version, reply, request).done, paced=True)
             elif kind == "Event":
                 task = asyncio.ensure_future(self._accept(version, request, reply))
                 self._accepting.add(task)
@@ -99,8 +101,9 @@ class Invoker:
     def run(
         self, version: FunctionVersion, request: InvokeRequest, done: Callable[[Outcome], None], *, paced: bool = False
     ) -> None:
-        """Admit and run on an environment. Raises TooManyRequestsException when there is no room. `paced`: somebody
-        waits for the answer, and the rate of such calls is limited.
+        """Admit and run on an environment. Raises TooManyRequestsException when there is no room, and
+        RecursiveInvocationException when the request has come this way too often. `paced`: somebody waits for the
+        answer, and the rate of such calls is limited.
 
         The caller has seen to it that `version` is one that may run (invocable.py).
         """
@@ -113,6 +116,11 @@ class Invoker:
         try:
             admitted = _Admitted(self, seat, version, qualifier, done)
             self._pool.run(version, self._invocation(version, qualifier, request, admitted.done))
+        except RecursiveInvocationException:
+            self.left(seat)
+            logger.warning("%s is in a recursive loop and is not invoked", version.function_arn)
+            self.counters.count("RecursiveInvocationsDropped", version, qualifier)
+            raise
         except Exception:
             self.left(seat)
             raise
@@ -122,20 +130,28 @@ class Invoker:
     ) -> Invocation:
         arn = version.function_arn
         client_context = request.client_context
+        tracing = self._tracing
+        trace: Trace | None = None
+        if request.trace_header is None and version.tracing not in tracing.decides_for:
+            request.trace_header = tracing.not_sampled(version)
+        else:
+            trace = tracing.begin(version, request)
         return Invocation(
             request.request_id,
             request.payload,
             f"{arn}:{qualifier}" if qualifier else arn,
-            request.trace_header or new_trace_header(),
+            request.trace_header or "",
             done,
             client_context=base64.b64decode(client_context).decode() if client_context else "",
             log_tail=request.log_tail,
             stream=request.stream,
+            trace=trace,
         )
 
     async def _accept(self, version: FunctionVersion, request: InvokeRequest, reply: Reply) -> None:
         """Put an Event on the durable queue; 202 once it is on disk."""
         now_ms = self._clock.time_ms()
+        header = self._tracing.accept(version, request)
         event = AsyncEvent(
             account=version.account,
             region=version.region,
@@ -145,7 +161,7 @@ class Invoker:
             payload=request.payload,
             caller=request.caller,
             source=request.source,
-            trace_header=request.trace_header or new_trace_header(),
+            trace_header=header,
             accepted_ms=now_ms,
         )
         try:
@@ -153,7 +169,7 @@ class Invoker:
         except Exception as error:
             reply(InvokeReply(error=ServiceException(f"The event could not be stored: {error}")))
             return
-        reply(InvokeReply(status=202))
+        reply(InvokeReply(status=202, trace_header=header))
 
     def left(self, seat: Seat) -> None:
         seat.leave()
@@ -202,12 +218,12 @@ class _Admitted:
 class _SyncCall:
     """A RequestResponse call: turns the outcome into the reply."""
 
-    __slots__ = ("_log_tail", "_reply", "_version")
+    __slots__ = ("_reply", "_request", "_version")
 
-    def __init__(self, version: FunctionVersion, reply: Reply, log_tail: bool) -> None:
+    def __init__(self, version: FunctionVersion, reply: Reply, request: InvokeRequest) -> None:
         self._version = version
         self._reply = reply
-        self._log_tail = log_tail
+        self._request = request
 
     def done(self, outcome: Outcome) -> None:
         if outcome.never_ran:
@@ -223,6 +239,7 @@ class _SyncCall:
                 tail(outcome.log_tail) if outcome.log_tail is not None else None,
                 None,
                 outcome.error_type,
+                self._request.trace_header or "",
             )
         )
 
@@ -231,9 +248,3 @@ def tail(messages: list[str]) -> str:
     """Base64 of the last 4 KB of an invocation's log, as X-Amz-Log-Result has it."""
     text = "".join(message if message.endswith("\n") else message + "\n" for message in messages)
     return base64.b64encode(text.encode()[-_LOG_TAIL_BYTES:]).decode()
-
-
-def new_trace_header() -> str:
-    """An X-Ray trace header for a call that came without one, not sampled."""
-    getrandbits = random.getrandbits
-    return f"Root=1-{int(time.time()):08x}-{getrandbits(96):024x};Parent={getrandbits(64):016x};Sampled=0"

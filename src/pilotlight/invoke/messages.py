@@ -35,11 +35,14 @@ class InvokeRequest(msgspec.Struct, gc=False):
     client_context: str | None = None
     """Base64 of JSON, as the client sent it."""
     trace_header: str | None = None
+    """X-Ray's, as the caller sent it; once the call is admitted, as the function is given it."""
     caller: str = ""
     """ARN of who calls, or "" for an anonymous caller in development mode."""
     source: str = ""
     """For a call by a trigger: its service principal, for example `s3.amazonaws.com`."""
     extras: Extras | None = None
+    accepted_ms: int = 0
+    """Of one that was accepted for later (an Event): when."""
     stream: ResponseStream | None = None
     """Of a RequestResponse call that wants the response as the function writes it. The reply comes at its end."""
 
@@ -57,3 +60,5 @@ class InvokeReply(msgspec.Struct, gc=False):
     error: AwsError | None = None
     error_type: str = ""
     """Of a function error: `Sandbox.Timedout`, `Runtime.ExitError`, the name of the handler's exception ..."""
+    trace_header: str = ""
+    """X-Ray's, as the function was given it or as it lies on the queue."""

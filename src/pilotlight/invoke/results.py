@@ -20,7 +20,10 @@ from pilotlight.invoke.async_event import AsyncEvent
 from pilotlight.invoke.deliveries import Attribute, Delivery
 from pilotlight.store.interface import Change
 
-Condition = Literal["Success", "RetriesExhausted", "EventAgeExceeded", "ZeroReservedConcurrency"]
+Condition = Literal[
+    "Success", "RetriesExhausted", "EventAgeExceeded", "ZeroReservedConcurrency", "RecursiveLoopDetected"
+]
+"""As AWS writes them, but the last: what it writes of a loop it does not say."""
 
 #: AWS's own spelling
 NOTHING_RESERVED = "Function not invoked. Function isconfigured with zero reserved concurrent executions"
@@ -35,6 +38,8 @@ class Response(msgspec.Struct, frozen=True):
     function_error: str = ""
     message: str = ""
     """Of an error that is not the function's."""
+    trace_header: str = ""
+    """As the function was given it."""
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -46,6 +51,11 @@ class Ending(msgspec.Struct, frozen=True):
     invoke_count: int
     at_ms: int
     response: Response | None = None
+
+    @property
+    def trace_header(self) -> str:
+        """Of what results: what the function was given, which counts the invocation, or what the event came with."""
+        return (self.response.trace_header if self.response else "") or self.event.trace_header
 
     @property
     def function_arn(self) -> str:
@@ -84,7 +94,7 @@ def _to_destination(ending: Ending, arn: str) -> Change:
             payload=document.encode(),
             caller=ending.version.role,
             sender=event.account if event.account != account else "",
-            trace_header=event.trace_header,
+            trace_header=ending.trace_header,
             accepted_ms=at_ms,
         )
         return async_event.enqueue(next_event, at_ms)
@@ -99,6 +109,8 @@ def _to_destination(ending: Ending, arn: str) -> Change:
             "Time": at_ms // 1000,
             "Detail": document,
         }
+        if ending.trace_header:
+            entry["TraceHeader"] = ending.trace_header
     moment = datetime.fromtimestamp(at_ms / 1000, UTC)
     key = f"aws/lambda/async/{event.function}/{moment:%Y/%m/%d/%Y-%m-%dT%H.%M.%S}-{uuid.uuid4()}"
     return deliveries.enqueue(
@@ -109,6 +121,7 @@ def _to_destination(ending: Ending, arn: str) -> Change:
             arn=arn,
             message="" if entry else document,
             entry=entry,
+            trace_header=ending.trace_header,
             key=key if service == "s3" else "",
         )
     )
@@ -149,7 +162,15 @@ def _dead_letter(ending: Ending, arn: str) -> Delivery:
     if message:  # an attribute cannot be empty
         attributes["ErrorMessage"] = Attribute("String", message[:_ERROR_MESSAGE_CHARACTERS])
     payload = event.payload.decode()
-    return Delivery(event.account, event.region, ending.at_ms, arn=arn, message=payload, attributes=attributes)
+    return Delivery(
+        event.account,
+        event.region,
+        ending.at_ms,
+        arn=arn,
+        message=payload,
+        attributes=attributes,
+        trace_header=ending.trace_header,
+    )
 
 
 def _error_message(payload: bytes) -> str:

@@ -59,6 +59,8 @@ class RequestFacts(msgspec.Struct, frozen=True):
     request_id: str
     id_2: str
     time_ms: int
+    trace_header: str = ""
+    """X-Ray's, of the request: the events it makes belong to its trace."""
 
 
 class Sequencer:
@@ -149,13 +151,16 @@ def event_bridge_entry(
     if event.name.startswith("s3:ObjectRemoved:"):
         is_marker = event.name.endswith(":DeleteMarkerCreated")
         detail["deletion-type"] = "Delete Marker Created" if is_marker else "Permanently Deleted"
-    return {
+    entry = {
         "Time": facts.time_ms // 1000,
         "Source": "aws.s3",
         "Resources": [f"arn:aws:s3:::{bucket}"],
         "DetailType": detail_type,
         "Detail": msgspec.json.encode(detail).decode(),
     }
+    if facts.trace_header:
+        entry["TraceHeader"] = facts.trace_header
+    return entry
 
 
 def test_event(bucket: str, time_ms: int, request_id: str, host_id: str) -> dict[str, str]:

@@ -36,8 +36,9 @@ from pilotlight.wire.messages import WireRequest, WireResponse
 from pilotlight.wire.s3_address import S3Address, s3_address
 
 Answer = Callable[[bytes], Awaitable[WireResponse]]
-EnqueueEvent = Callable[[str, bytes, str, str], Change]
-"""(function ARN, payload, source principal, source ARN) -> the store change that accepts the invocation."""
+EnqueueEvent = Callable[[str, bytes, str, str, str], Change]
+"""(function ARN, payload, source principal, source ARN, trace header) -> the store change that accepts the
+invocation."""
 
 
 class S3Tap:
@@ -159,7 +160,9 @@ class S3Tap:
             )
             payload = msgspec.json.encode({"Records": [described]})
             if target.kind == "lambda":
-                changes.append(self._enqueue_event(target.arn, payload, PRINCIPAL, settings.bucket_arn))
+                changes.append(
+                    self._enqueue_event(target.arn, payload, PRINCIPAL, settings.bucket_arn, facts.trace_header)
+                )
             else:
                 delivery = Delivery(
                     target.account,
@@ -168,6 +171,7 @@ class S3Tap:
                     arn=target.arn,
                     message=payload.decode(),
                     subject=NOTIFICATION_SUBJECT,
+                    trace_header=facts.trace_header,
                 )
                 changes.append(enqueue(delivery))
         if settings.event_bridge:

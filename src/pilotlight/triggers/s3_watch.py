@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from pilotlight.errors import InternalError
+from pilotlight.observe import trace_header
 from pilotlight.store.interface import StoreError
 from pilotlight.triggers.s3_backend import Described, S3Backend, version_of
 from pilotlight.triggers.s3_configuration import BucketNotifications
@@ -88,6 +89,7 @@ class S3Watch:
             request_id=response.headers.get("x-amz-request-id", ""),
             id_2=response.headers.get("x-amz-id-2", ""),
             time_ms=self._now_ms(),
+            trace_header=trace_header.carried(self._request.headers.get("x-amzn-trace-id")),
         )
         try:
             await self._emit(events, self._settings, facts)

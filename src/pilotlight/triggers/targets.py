@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from pilotlight.invoke.deliveries import Delivery
+from pilotlight.observe import trace_header
 from pilotlight.triggers.s3_backend import Request
 from pilotlight.wire.messages import WireResponse
 from pilotlight.wire.s3_address import object_path
@@ -63,7 +64,7 @@ class Targets:
             delivery.region,
             "PUT",
             object_path(bucket, delivery.key),
-            headers={"content-type": "application/json"},
+            headers={"content-type": "application/json", **_traced(delivery)},
             body=delivery.message.encode(),
         )
         _check(response)
@@ -84,6 +85,10 @@ class Targets:
             message["MessageAttributes"] = {
                 name: {"DataType": attribute.type, "StringValue": attribute.value}
                 for name, attribute in delivery.attributes.items()
+            }
+        if delivery.trace_header:
+            message["MessageSystemAttributes"] = {
+                "AWSTraceHeader": {"DataType": "String", "StringValue": delivery.trace_header}
             }
         await self._json("sqs", account, region, "AmazonSQS.SendMessage", message, kind)
 
@@ -108,7 +113,7 @@ class Targets:
             region,
             "POST",
             "/",
-            headers={"content-type": "application/x-www-form-urlencoded; charset=utf-8"},
+            headers={"content-type": "application/x-www-form-urlencoded; charset=utf-8", **_traced(delivery)},
             body=urlencode(form).encode(),
         )
         _check(response)
@@ -130,6 +135,10 @@ class Targets:
             return msgspec.json.decode(body, type=dict[str, Any]) if body else {}
         except msgspec.DecodeError as error:
             raise TargetFault(f"answered what is not JSON: {error}") from error
+
+
+def _traced(delivery: Delivery) -> dict[str, str]:
+    return {trace_header.HEADER: delivery.trace_header} if delivery.trace_header else {}
 
 
 def _check(response: WireResponse) -> bytes:

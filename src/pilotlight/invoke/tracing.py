@@ -1,0 +1,120 @@
+"""What trace header an invocation gets: from what came with the request, or a new one; and which go too far.
+
+Sampled is what the caller says; where nobody has decided, functions with TracingConfig Active take one request a second
+and 5 % of the rest, as X-Ray's default rule does and Lambda lets nobody change (developer guide, "Visualize Lambda
+function invocations using AWS X-Ray"). Every invocation takes the chain's Lineage one further; one that comes back to
+the same function for the 17th time is stopped (developer guide, "Use Lambda recursive loop detection").
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from pilotlight.catalog.records import FunctionVersion
+from pilotlight.catalog.views import FunctionView
+from pilotlight.clock import Clock
+from pilotlight.errors import RecursiveInvocationException
+from pilotlight.invoke.messages import InvokeRequest
+from pilotlight.observe import lineage as lineages
+from pilotlight.observe import trace_header
+from pilotlight.observe.trace import Trace
+
+#: "approximately 16 times in the same chain of requests"
+MOST_LOOPS = 16
+_FIXED_RATE = 0.05
+_REMEMBERED = 20_000
+
+
+class Tracing:
+    """One per node. `decides_for`: the tracing modes in which it is decided here whether a request is sampled."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        function: Callable[[str, str, str], FunctionView | None],
+        sampling: Literal["aws", "all"] = "aws",
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`function` is the catalog's; with `sampling` all, whatever is undecided is sampled."""
+        self._function = function
+        self._all = sampling == "all"
+        self._sampler = Sampler(clock, chance)
+        self.decides_for = ("Active", "PassThrough") if self._all else ("Active",)
+        self._known: dict[int, tuple[FunctionVersion, str, str]] = {}
+        """By the identity of the version's value, which is kept alive here: its resource, its lineage when first."""
+
+    def not_sampled(self, version: FunctionVersion) -> str:
+        """The header of a call that came without one, of a function whose mode is not in `decides_for`."""
+        known = self._known.get(id(version)) or self._of(version)
+        return trace_header.not_sampled(known[2])
+
+    def begin(self, version: FunctionVersion, request: InvokeRequest) -> Trace | None:
+        """Give `request` the header that the function is to get, and its trace if it is sampled.
+
+        Raises RecursiveInvocationException when the chain has come back to this function too often.
+        """
+        given = trace_header.parse(request.trace_header) or trace_header.new()
+        known = self._known.get(id(version)) or self._of(version)
+        lineage = given.lineage
+        if lineage is None:
+            lineage = lineages.first(known[1])
+        elif not self._may_loop(version):  # one that may loop is passed through as if it were not there
+            lineage = lineage.through(known[1])
+            if lineage.loops > MOST_LOOPS:
+                raise RecursiveInvocationException(
+                    "Lambda has detected your function being invoked in a recursive loop with other Amazon Web "
+                    "Services resources and stopped your function's invocation."
+                )
+        sampled = self._is_sampled(version, given)
+        own = trace_header.new_id() if sampled or not given.parent else given.parent
+        header = msgspec.structs.replace(given, parent=own, sampled=sampled, lineage=lineage)
+        request.trace_header = str(header)
+        if not sampled:
+            return None
+        return Trace(header, given.parent, request.request_id, request.source, time.time_ns(), request.accepted_ms)
+
+    def accept(self, version: FunctionVersion, request: InvokeRequest) -> str:
+        """The header that is to lie on the queue with an event: whether it is sampled is decided now."""
+        given = trace_header.parse(request.trace_header) or trace_header.new()
+        return str(msgspec.structs.replace(given, sampled=self._is_sampled(version, given)))
+
+    def _is_sampled(self, version: FunctionVersion, given: trace_header.TraceHeader) -> bool:
+        if given.sampled is not None:
+            return given.sampled
+        return self._all or (version.tracing == "Active" and self._sampler.takes(version))
+
+    def _may_loop(self, version: FunctionVersion) -> bool:
+        view = self._function(version.account, version.region, version.name)
+        return view is not None and view.function.recursive_loop == "Allow"
+
+    def _of(self, version: FunctionVersion) -> tuple[FunctionVersion, str, str]:
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        resource = lineages.resource(version.account, version.region, version.name)
+        known = self._known[id(version)] = (version, resource, str(lineages.first(resource)))
+        return known
+
+
+class Sampler:
+    """The first request of each second of the clock, of each function, and 5 % of the others."""
+
+    def __init__(self, clock: Clock, chance: Callable[[], float]) -> None:
+        """`chance` gives numbers from 0 up to 1."""
+        self._clock = clock
+        self._chance = chance
+        self._taken_s: dict[tuple[str, str, str], int] = {}
+
+    def takes(self, version: FunctionVersion) -> bool:
+        key = (version.account, version.region, version.name)
+        second = self._clock.time_ms() // 1000
+        if self._taken_s.get(key) != second:
+            if len(self._taken_s) >= _REMEMBERED:
+                self._taken_s.clear()
+            self._taken_s[key] = second
+            return True
+        return self._chance() < _FIXED_RATE
