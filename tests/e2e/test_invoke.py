@@ -65,7 +65,10 @@ def test_context_and_environment(node: NodeProcess, unique_name: str) -> None:
     assert (environ["PWD"], environ["SHLVL"]) == ("/var/task", "0")
     assert environ["AWS_ACCESS_KEY_ID"].startswith("ASIA")
     assert environ["LAMBDA_TASK_ROOT"] == seen["cwd"]
-    assert re.fullmatch(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0", environ["_X_AMZN_TRACE_ID"])
+    assert re.fullmatch(
+        r"Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0;Lineage=1:[0-9a-f]{8}:0",
+        environ["_X_AMZN_TRACE_ID"],
+    )
     assert not {name for name in environ if name.startswith(("PILOTLIGHT", "VIRTUAL_ENV"))}
 
 
