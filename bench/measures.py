@@ -75,7 +75,7 @@ def node(**settings: object) -> Generator[NodeProcess]:
     """A node in a temporary data directory. The account's quotas are raised: they are not what is measured."""
     with tempfile.TemporaryDirectory(prefix="pilotlight-bench-", ignore_cleanup_errors=True) as directory:
         process = NodeProcess(
-            Path(directory) / "data", dies_with_us=True, concurrency=100_000, request_rate=0, **settings
+            Path(directory) / "data", dies_with_us=True, concurrency=100_000, request_rate=0, scaling_rate=0, **settings
         )
         process.start()
         try:

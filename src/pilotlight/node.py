@@ -28,6 +28,7 @@ from pilotlight.catalog.held import not_runnable
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import Clock
 from pilotlight.environments.code import Code
+from pilotlight.environments.machine_memory import MachineMemory
 from pilotlight.environments.pool import Pool
 from pilotlight.environments.provisioning import Provisioning
 from pilotlight.environments.streaming import StreamLimits
@@ -119,6 +120,8 @@ class Node:
         stack.push_async_callback(catalog.close)
 
         # What runs functions.
+        admission = Admission(settings.concurrency, settings.request_rate)
+        catalog.subscribe_functions(admission.follow)
         self.launcher = launcher = PythonLauncher(settings)
         await launcher.start()
         stack.push_async_callback(launcher.stop)
@@ -141,13 +144,15 @@ class Node:
             ),
             idle_s=settings.idle_environment_s,
             max_idle=settings.max_idle_environments,
+            scaling_rate=settings.scaling_rate,
+            memory_mib=settings.memory_mib,
+            available_mib=MachineMemory().available_mib,
+            on_allocated=admission.allocated,
         )
         pool.start()
         stack.push_async_callback(pool.stop)
         self._background: set[asyncio.Task[Any]] = set()
         stack.callback(catalog.subscribe(self._version_changed))
-        admission = Admission(settings.concurrency, settings.request_rate)
-        catalog.subscribe_functions(admission.follow)
         self._invoker = invoker = Invoker(
             resolver=catalog,
             pool=pool,
@@ -262,6 +267,7 @@ class Node:
             "version": __version__,
             "environments": self.pool.statistics(),
             "concurrentExecutions": self.concurrent_executions,
+            "memoryMib": {"used": round(self.pool.room.used_mib()), "budget": round(self.pool.room.budget_mib)},
         }
 
     async def _s3_events(self, request: WireRequest) -> WireResponse:

@@ -47,6 +47,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     min_unreserved_concurrency: int = 100
     #: synchronous invocations a second for each unit of concurrency (AWS: 10); 0 for any number
     request_rate: float = 10.0
+    #: environments one function may start in ten seconds (AWS: 1,000); 0 for any number
+    scaling_rate: float = 1000.0
+    #: memory that environments may take together; 0 is four fifths of what is available when the node starts
+    memory_mib: int = 0
     #: events of asynchronous invocations that run at once on this node
     async_concurrency: int = 32
     #: how long an idle environment is kept

@@ -10,7 +10,9 @@ import pytest
 from pilotlight.clock import ManualClock
 from pilotlight.environments.environment import Environment
 from pilotlight.environments.provisioned import AT_ONCE, INIT_FAILURE, Allocation, ProvisionedEnvironments
+from pilotlight.environments.room import NoRoom
 from pilotlight.environments.state import State
+from tests.support import eventually_async
 
 
 class Slot:
@@ -26,10 +28,15 @@ class Slot:
 class Kept:
     def __init__(self) -> None:
         self.clock = ManualClock()
+        self.now_s = 0.0
         self.made: list[Slot] = []
-        self.environments = ProvisionedEnvironments(self._make, self.clock)
+        self.told: list[int] = []
+        self.full = False
+        self.environments = ProvisionedEnvironments(self._make, self.clock, self.told.append, lambda: self.now_s)
 
     def _make(self) -> Environment:
+        if self.full:
+            raise NoRoom("no memory")
         self.made.append(Slot())
         return cast(Any, self.made[-1])
 
@@ -140,3 +147,36 @@ async def test_asked_anew_it_is_tried_at_once(kept: Kept) -> None:
     kept.environments.want(0)
     await kept.advance(600_000)
     assert len(kept.made) == 2
+
+
+async def test_it_tells_how_many_are_allocated(kept: Kept) -> None:
+    kept.environments.want(2)
+    assert kept.initialised(kept.made[0])
+    assert kept.initialised(kept.made[1])
+    kept.died(kept.made[0])
+    assert kept.told[-1] == 1
+    kept.environments.want(0)
+    assert kept.told[-1] == 0
+    assert max(kept.told) == 2
+
+
+async def test_when_there_is_no_room_it_says_so_and_tries_again(kept: Kept) -> None:
+    kept.full = True
+    kept.environments.want(1)
+    assert kept.allocation == Allocation(0, "FAILED", "no memory")
+    kept.full = False
+    await kept.advance(1_000)
+    assert kept.initialised(kept.made[0])
+    assert kept.allocation == Allocation(1, "READY")
+
+
+async def test_a_hundred_a_second(kept: Kept) -> None:
+    kept.environments.want(150)
+    while len(kept.made) < 100:
+        assert kept.initialised(kept.made[-AT_ONCE])
+    for slot in kept.made[-AT_ONCE:]:
+        if slot.state is State.STARTING:
+            assert kept.initialised(slot)
+    assert len(kept.made) == 100
+    kept.now_s += 0.02
+    await eventually_async(lambda: len(kept.made) == 102)

@@ -70,6 +70,9 @@ class Environment:
         self._init_started_ns = 0
         self._init_ms: float | None = None
         self._max_rss_kib = 0
+        self.memory_mib: float | None = None
+        """What it was last seen to take, and when."""
+        self.measured_at = 0.0
         self._launching = False
         day = time.strftime("%Y/%m/%d", time.gmtime(tools.clock.time_ms() / 1000))
         self.log_stream_name = f"{day}/[{version.version}]{self.id}"
@@ -161,6 +164,15 @@ class Environment:
     @property
     def _init_limit_s(self) -> float:
         return max(PROVISIONED_INIT_LIMIT_S, self.version.timeout_s) if self.provisioned else INIT_LIMIT_S
+
+    @property
+    def runtime_pid(self) -> int:
+        """0 when it has no process, or it cannot be told."""
+        return self._process.pid if self._process is not None else 0
+
+    @property
+    def peak_rss_mib(self) -> float:
+        return self._max_rss_kib / 1024
 
     @property
     def _ending(self) -> bool:

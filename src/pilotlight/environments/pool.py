@@ -1,9 +1,9 @@
 """The pool: gives each invocation an environment of its function, starting one when none is idle.
 
-An invocation that finds no idle environment waits, and one environment is started for it; whichever becomes available
-first takes it. Starts of different functions never wait for each other. A version that changed gets new environments;
-those of its former self finish what they serve and go. Provisioned environments (provisioned.py) are used first, and
-stay. Nothing but the pool starts an environment.
+An invocation that finds no idle environment waits, and one environment is started for it, if there is room (room.py);
+whichever becomes available first takes it. Starts of different functions never wait for each other. A version that
+changed gets new environments; those of its former self finish what they serve and go (versions.py). Provisioned
+environments (provisioned.py) are used first, and stay. Nothing but the pool starts an environment.
 """
 
 from __future__ import annotations
@@ -11,21 +11,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
+from collections.abc import Callable
 
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.environments.environment import Environment
-from pilotlight.environments.invocation import Invocation, Outcome
-from pilotlight.environments.provisioned import Allocation, ProvisionedEnvironments
+from pilotlight.environments.invocation import Invocation
+from pilotlight.environments.machine_memory import Footprint, footprint
+from pilotlight.environments.provisioned import Allocation
+from pilotlight.environments.room import Room
 from pilotlight.environments.state import State
 from pilotlight.environments.tools import EnvironmentTools
-from pilotlight.runtimes import faults
+from pilotlight.environments.versions import MAX_AGE_S, VersionEnvironments
 
 logger = logging.getLogger(__name__)
 
-#: environments are replaced well before their twelve hours of credentials end
-_MAX_AGE_S = 11 * 3600
 _SWEEP_S = 5.0
+#: how long after a version's first environment it is measured: not while its first invocation needs the machine
+_MEASURE_AFTER_S = 0.25
+#: environments measured at a time, and how old a measurement may become
+_MEASURED_AT_ONCE = 100
+_MEASURE_AGAIN_S = 300.0
 
 VersionKey = tuple[str, str, str, str]
 
@@ -34,122 +39,29 @@ def version_key(version: FunctionVersion) -> VersionKey:
     return (version.account, version.region, version.name, version.version)
 
 
-class VersionEnvironments:
-    """The environments of one version; the owner they report to."""
-
-    __slots__ = ("_pool", "everyone", "idle", "provisioned", "starting", "version", "waiting")
-
-    def __init__(self, version: FunctionVersion, pool: Pool) -> None:
-        self.version = version
-        self._pool = pool
-        self.idle: list[Environment] = []
-        """Last in, first out, so that the ones not needed grow old; on-demand ones below the provisioned."""
-        self.waiting: deque[Invocation] = deque()
-        self.everyone: set[Environment] = set()
-        self.starting = 0
-        """On demand."""
-        self.provisioned: ProvisionedEnvironments | None = None
-
-    def run(self, invocation: Invocation) -> None:
-        idle = self.idle
-        while idle:
-            environment = idle.pop()
-            if environment.usable:
-                environment.begin(invocation)
-                return
-            environment.retire()
-        self.waiting.append(invocation)
-        if self.starting < len(self.waiting):
-            self.start_one()
-
-    def start_one(self) -> None:
-        environment = Environment(self.version, self._pool.tools, self)
-        self.everyone.add(environment)
-        self.starting += 1
-        environment.start()
-
-    def provision(self, count: int, *, anew: bool = False) -> None:
-        """Keep `count` environments initialised from now on."""
-        if self.provisioned is None:
-            self.provisioned = ProvisionedEnvironments(self._start_provisioned, self._pool.tools.clock)
-        self.provisioned.want(count, anew=anew)
-
-    def _start_provisioned(self) -> Environment:
-        environment = Environment(self.version, self._pool.tools, self, "provisioned-concurrency")
-        self.everyone.add(environment)
-        environment.start()
-        return environment
-
-    def available(self, environment: Environment) -> None:
-        if environment.born_counted:
-            environment.born_counted = False
-            self.starting -= 1
-        provisioned = self.provisioned
-        if (
-            self._outdated(environment)
-            or time.monotonic() - environment.born > _MAX_AGE_S
-            or (provisioned is not None and environment.provisioned and not provisioned.keeps(environment))
-        ):
-            environment.retire()
-        elif self.waiting:
-            environment.begin(self.waiting.popleft())
-        elif provisioned is None or environment.provisioned:
-            self.idle.append(environment)
-        else:
-            self.idle.insert(0, environment)
-
-    def lost(self, environment: Environment) -> None:
-        if environment.provisioned:
-            environment.retire()
-
-    def _outdated(self, environment: Environment) -> bool:
-        return environment.version.generation != self.version.generation or self.version.state == "Deleting"
-
-    def start_failed(self, environment: Environment, reason: str) -> None:
-        if self.provisioned is not None and environment.provisioned:
-            self.provisioned.failed(environment, reason)
-            return
-        if environment.born_counted:
-            environment.born_counted = False
-            self.starting -= 1
-        if self.waiting:
-            self.waiting.popleft().done(
-                Outcome(payload=faults.error_body(faults.FAILURE, reason), error_type=faults.FAILURE, never_ran=True)
-            )
-
-    def gone(self, environment: Environment) -> None:
-        if environment.born_counted:
-            environment.born_counted = False
-            self.starting -= 1
-        self.everyone.discard(environment)
-        if environment in self.idle:
-            self.idle.remove(environment)
-        while self.starting < len(self.waiting):
-            self.start_one()
-        if self.provisioned is not None:
-            self.provisioned.gone(environment)
-        self._pool.environment_gone(self)
-
-    def renew(self, version: FunctionVersion) -> None:
-        """Take the new value. When code or configuration changed, idle environments go now, busy ones when done."""
-        changed = version.generation != self.version.generation or version.state == "Deleting"
-        self.version = version
-        if not changed:
-            return
-        if version.state == "Deleting" and self.provisioned is not None:
-            self.provisioned.want(0)
-        idle, self.idle = self.idle, []
-        for environment in idle:
-            environment.retire()
-
-
 class Pool:
-    def __init__(self, tools: EnvironmentTools, *, idle_s: float, max_idle: int) -> None:
+    def __init__(
+        self,
+        tools: EnvironmentTools,
+        *,
+        idle_s: float,
+        max_idle: int,
+        scaling_rate: float,
+        memory_mib: float,
+        available_mib: Callable[[], float],
+        on_allocated: Callable[[FunctionVersion, int], None],
+    ) -> None:
+        """`on_allocated` hears how many provisioned environments a version has, whenever that changes."""
         self.tools = tools
+        self.on_allocated = on_allocated
         self._idle_s = idle_s
         self._max_idle = max_idle
         self._versions: dict[VersionKey, VersionEnvironments] = {}
+        self.room = Room(
+            self._versions.values, scaling_rate=scaling_rate, budget_mib=memory_mib, available_mib=available_mib
+        )
         self._sweeper: asyncio.Task[None] | None = None
+        self._measuring: asyncio.Task[None] | None = None
         self._emptied = asyncio.Event()
 
     def start(self) -> None:
@@ -157,27 +69,18 @@ class Pool:
 
     async def stop(self) -> None:
         """Retire everything and wait until it is gone."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        tasks = [task for task in (self._sweeper, self._measuring) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for versions in list(self._versions.values()):
-            if versions.provisioned is not None:
-                versions.provisioned.want(0)
-            while versions.waiting:
-                versions.waiting.popleft().done(
-                    Outcome(
-                        payload=faults.error_body(faults.FAILURE, "the node is stopping"),
-                        error_type=faults.FAILURE,
-                        never_ran=True,
-                    )
-                )
-            for environment in list(versions.everyone):
-                environment.retire()
+            versions.stop()
         while any(versions.everyone for versions in self._versions.values()):
             self._emptied.clear()
             await self._emptied.wait()
 
     def run(self, version: FunctionVersion, invocation: Invocation) -> None:
-        """Have `invocation` served by an environment of `version`; its `done` is called exactly once."""
+        """Have `invocation` served by an environment of `version`; its `done` is called exactly once. Raises NoRoom."""
         self.of(version).run(invocation)
 
     def of(self, version: FunctionVersion) -> VersionEnvironments:
@@ -200,6 +103,14 @@ class Pool:
         if versions is None or versions.provisioned is None:
             return Allocation(0, "IN_PROGRESS")
         return versions.provisioned.allocation
+
+    def allocated(self) -> list[tuple[FunctionVersion, int]]:
+        """Every version with provisioned environments, and how many are initialised and kept now."""
+        return [
+            (versions.version, versions.provisioned.allocation.allocated)
+            for versions in self._versions.values()
+            if versions.provisioned is not None and versions.provisioned.wanted
+        ]
 
     def changed(self, version: FunctionVersion) -> None:
         """The catalog has a new value of this version, or it is gone."""
@@ -228,12 +139,14 @@ class Pool:
         while True:
             await asyncio.sleep(_SWEEP_S)
             self.sweep(time.monotonic())
+            self.measure_soon(0)
 
     def sweep(self, now: float) -> None:
         """Retire environments idle for too long, and the least recently used beyond the limit."""
+        self.room.forget()
         everyone = [environment for versions in self._versions.values() for environment in versions.idle]
         for environment in everyone:
-            if environment.provisioned and now - environment.born > _MAX_AGE_S:
+            if environment.provisioned and now - environment.born > MAX_AGE_S:
                 environment.retire()  # another takes its place
         idle = sorted(
             (environment for environment in everyone if not environment.provisioned),
@@ -244,3 +157,44 @@ class Pool:
             if position < surplus or now - environment.idle_since > self._idle_s:
                 self._versions[version_key(environment.version)].idle.remove(environment)
                 environment.retire()
+
+    # -- what environments take ----------------------------------------------------------------------------------------
+
+    def measure_soon(self, after_s: float = _MEASURE_AFTER_S) -> None:
+        """Look how much memory environments take that have worked since they were last looked at."""
+        if self._measuring is None or self._measuring.done():
+            self._measuring = asyncio.create_task(self._measure(after_s))
+
+    async def _measure(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        now = time.monotonic()
+        due = [
+            (versions, environment)
+            for versions in self._versions.values()
+            for environment in versions.everyone
+            if environment.runtime_pid and _to_be_measured(environment, now)
+        ][:_MEASURED_AT_ONCE]
+        pids = [environment.runtime_pid for _, environment in due]
+        found = await asyncio.to_thread(lambda: [footprint(pid) for pid in pids])
+        for (versions, environment), pid, taken in zip(due, pids, found, strict=True):
+            if environment.runtime_pid == pid:  # it may have ended meanwhile
+                _take_in(versions, environment, taken, now)
+
+
+def _to_be_measured(environment: Environment, now: float) -> bool:
+    if environment.state is State.BUSY:
+        return now - environment.measured_at > _SWEEP_S
+    if environment.state is not State.IDLE:
+        return False
+    return environment.measured_at < environment.idle_since or now - environment.measured_at > _MEASURE_AGAIN_S
+
+
+def _take_in(versions: VersionEnvironments, environment: Environment, taken: Footprint | None, now: float) -> None:
+    environment.measured_at = now
+    if taken is None:  # where it may not be looked at, its resident size is all that is known
+        taken = Footprint(environment.peak_rss_mib, 0.0)
+    environment.memory_mib = taken.mib
+    if environment.version.generation == versions.version.generation:
+        most_mib = max(taken.mib, environment.peak_rss_mib - taken.shared_mib)
+        versions.expected_mib = max(versions.expected_mib, most_mib) if versions.measured else most_mib
+        versions.measured = True

@@ -72,6 +72,11 @@ class LiveProcess:
     def alive(self) -> bool:
         return not self._disposed and not self._life.poll(0)
 
+    @property
+    def pid(self) -> int:
+        """As the node sees it; 0 once it is disposed of, or when it cannot be told."""
+        return 0 if self._disposed else self._process.pid
+
     def peak_rss_kib(self) -> int:
         """The most memory it has taken, as the kernel tells while it lives; 0 after."""
         try:

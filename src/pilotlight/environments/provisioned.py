@@ -8,6 +8,7 @@ provisioned concurrency"; FUNCTION_ERROR_INIT_FAILURE is what AWS gives for a fa
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Literal
 
@@ -15,11 +16,15 @@ import msgspec
 
 from pilotlight.clock import Clock
 from pilotlight.environments.environment import Environment
+from pilotlight.environments.pace import Pace
+from pilotlight.environments.room import NoRoom
 from pilotlight.environments.state import State
 
 INIT_FAILURE = "FUNCTION_ERROR_INIT_FAILURE"
 #: how many are being made at once for one version: invocations of others need the machine too
 AT_ONCE = 4
+#: and how many are made in a second (AWS: 6,000 a minute for a function)
+ALLOCATED_PER_S = 100.0
 #: one that died younger than this had not worked
 _SETTLED_MS = 10_000
 _FIRST_WAIT_MS = 1_000
@@ -40,10 +45,21 @@ class Allocation(msgspec.Struct, frozen=True):
 class ProvisionedEnvironments:
     """Belongs to the environments of one version, which tell it what becomes of them."""
 
-    def __init__(self, start_one: Callable[[], Environment], clock: Clock) -> None:
+    def __init__(
+        self,
+        start_one: Callable[[], Environment],
+        clock: Clock,
+        on_allocated: Callable[[int], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`start_one` may raise NoRoom; `on_allocated` hears how many are ready, whenever that may have changed."""
         self.wanted = 0
         self._start_one = start_one
         self._clock = clock
+        self._on_allocated = on_allocated
+        self._monotonic = monotonic
+        self._pace = Pace(ALLOCATED_PER_S, 1.0)
+        self._resume: asyncio.TimerHandle | None = None
         self._starting: set[Environment] = set()
         self._ready: dict[Environment, int] = {}
         """Initialised, idle or busy -> since when (epoch ms)."""
@@ -122,7 +138,21 @@ class ProvisionedEnvironments:
             pause.cancel()
 
     def _start(self) -> None:
-        if self._pause is not None:
-            return
-        while len(self._starting) < AT_ONCE and len(self._starting) + len(self._ready) < self.wanted:
-            self._starting.add(self._start_one())
+        self._on_allocated(self.allocation.allocated)
+        while (
+            self._pause is None
+            and len(self._starting) < AT_ONCE
+            and len(self._starting) + len(self._ready) < self.wanted
+        ):
+            if not self._pace.take(self._monotonic()):
+                if self._resume is None:
+                    self._resume = asyncio.get_running_loop().call_later(1 / ALLOCATED_PER_S, self._go_on)
+                return
+            try:
+                self._starting.add(self._start_one())
+            except NoRoom as error:
+                self._failed(str(error))
+
+    def _go_on(self) -> None:
+        self._resume = None
+        self._start()

@@ -20,8 +20,9 @@ from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import Clock
 from pilotlight.environments.invocation import Invocation, Outcome
 from pilotlight.environments.pool import Pool
+from pilotlight.environments.room import NoRoom
 from pilotlight.errors import AwsError, RecursiveInvocationException, ServiceException, ServiceUnavailableException
-from pilotlight.invoke.admission import Admission, Seat
+from pilotlight.invoke.admission import RATE_EXCEEDED, Admission, Seat, throttled
 from pilotlight.invoke.async_event import AsyncEvent, enqueue
 from pilotlight.invoke.invocable import check, qualifier_of
 from pilotlight.invoke.messages import InvokeReply, InvokeRequest
@@ -117,12 +118,16 @@ class Invoker:
             admitted = _Admitted(self, seat, version, qualifier, done)
             self._pool.run(version, self._invocation(version, qualifier, request, admitted.done))
         except RecursiveInvocationException:
-            self.left(seat)
+            self.admission.withdraw(seat, version)
             logger.warning("%s is in a recursive loop and is not invoked", version.function_arn)
             self.counters.count("RecursiveInvocationsDropped", version, qualifier)
             raise
+        except NoRoom as full:
+            self.admission.withdraw(seat, version)
+            self.counters.throttled(version, qualifier)
+            raise throttled(self.admission.reason(version), f"{RATE_EXCEEDED} {full}.") from full
         except Exception:
-            self.left(seat)
+            self.admission.withdraw(seat, version)
             raise
 
     def _invocation(
