@@ -204,6 +204,38 @@ def handler(event, context):
     assert starts(node, unique_name) == 32
 
 
+def test_a_loop_through_a_queue_is_stopped(node: NodeProcess, unique_name: str) -> None:
+    """The poller is a stand-in: it invokes with the header its message has, as an event source mapping's will."""
+    functions, sqs = node.client("lambda"), node.client("sqs")
+    url, _ = queue(node)
+    sending = """
+import json
+import boto3
+
+sqs = boto3.client("sqs")
+
+def handler(event, context):
+    (record,) = event["Records"]
+    sqs.send_message(QueueUrl=record["url"], MessageBody=str(int(record["body"]) + 1))
+"""
+    create(functions, unique_name, sending, Timeout=20)
+    carried = ""
+
+    def carry(params: Any, **_: Any) -> None:
+        params["headers"]["X-Amzn-Trace-Id"] = carried
+
+    poller = node.client("lambda")
+    poller.meta.events.register("before-call.lambda.Invoke", carry)
+    turn = 0
+    with pytest.raises(poller.exceptions.RecursiveInvocationException):
+        while turn < 30:
+            invoke(poller, unique_name, {"Records": [{"body": str(turn), "url": url}]})
+            message = received(node, url)
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            turn, carried = int(message["Body"]), message["Attributes"]["AWSTraceHeader"]
+    assert turn == 16
+
+
 def test_a_function_that_may_loop_goes_on(node: NodeProcess, unique_name: str) -> None:
     functions = node.client("lambda")
     create(functions, unique_name, TURNING, Timeout=20)

@@ -22,7 +22,7 @@ from typing import Any, Protocol, cast
 import aiohttp
 
 from pilotlight.errors import AwsError, EntityTooLarge, InternalError, ServiceUnavailableException
-from pilotlight.neighbours import caller_identity
+from pilotlight.neighbours import caller_identity, sqs_trace
 from pilotlight.neighbours.connections import Body, Connections
 from pilotlight.neighbours.outgoing import Outgoing
 from pilotlight.neighbours.request_body import BodyTooLarge, ClientGone, Receive, RequestBody
@@ -155,6 +155,8 @@ class Forward:
             if known is not None:
                 await exchange.answer(known)
                 return
+        if destination.service == "sqs" and (endpoint.embedded or endpoint.keys is not None):
+            await _with_trace_header(request, body)
         outgoing = Outgoing(request, destination.service, endpoint, self._address_path(request) if is_s3 else None)
         if watch is not None:
             await watch.before(await _whole(body, WATCHED_BODY_LIMIT_BYTES) if watch.whole_request else b"")
@@ -275,6 +277,14 @@ def _read(scope: Scope) -> tuple[WireRequest, Destination]:
         host=headers.get("host", ""),
     )
     return request, destination
+
+
+async def _with_trace_header(request: WireRequest, body: RequestBody) -> None:
+    """Have SQS's messages keep the trace header their request has. Not where the backend checks the client's own
+    signature, which covers the body: that can only be AWS's kind of SQS, which does this itself."""
+    header = sqs_trace.header_of(request)
+    if header:
+        body.replace(sqs_trace.written_in(request, await _whole(body, sqs_trace.BODY_LIMIT_BYTES), header))
 
 
 async def _whole(body: RequestBody, limit_bytes: int) -> bytes:

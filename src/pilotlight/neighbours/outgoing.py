@@ -52,8 +52,9 @@ class Outgoing:
         whole = await body.start()
         if whole is not None:
             self.body = whole
-            # Known now, whatever the framing was: backends that want a length get one.
-            if whole and "content-length" not in request.headers:
+            # Known now, whatever the framing was: backends that want a length get one. It may have been written in.
+            if whole and request.headers.get("content-length") != str(len(whole)):
+                self.headers = [header for header in self.headers if header[0] != "content-length"]
                 self.headers.append(("content-length", str(len(whole))))
         else:
             self.body = body.stream()

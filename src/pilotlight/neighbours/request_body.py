@@ -56,6 +56,10 @@ class RequestBody:
         self._first = b"".join(pieces)
         return self._first
 
+    def replace(self, content: bytes) -> None:
+        """Pass on `content` instead of what `whole` gave."""
+        self._first = content
+
     async def wait_gone(self) -> None:
         """Return when the client has closed the connection; not before its body has been read to the end."""
         await self._finished.wait()
