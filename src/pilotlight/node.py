@@ -45,6 +45,7 @@ from pilotlight.neighbours.neighbours import Neighbours
 from pilotlight.observe.api import logs_handlers
 from pilotlight.observe.counters import Counters
 from pilotlight.observe.logs import LogStore
+from pilotlight.observe.otlp import SpanExporter
 from pilotlight.operations.api import lambda_handlers
 from pilotlight.operations.code_location import CodeLocation
 from pilotlight.operations.collection import collect_unused
@@ -119,6 +120,11 @@ class Node:
         self.catalog = catalog = await Catalog.open(store, settings, clock)
         stack.push_async_callback(catalog.close)
 
+        self._exporter = exporter = SpanExporter(settings, clock) if settings.otlp_endpoint else None
+        if exporter is not None:
+            exporter.start()
+            stack.push_async_callback(exporter.stop)
+
         # What runs functions.
         admission = Admission(settings.concurrency, settings.request_rate)
         catalog.subscribe_functions(admission.follow)
@@ -159,7 +165,7 @@ class Node:
             store=store,
             clock=clock,
             counters=counters,
-            tracing=Tracing(clock, catalog.function),
+            tracing=Tracing(clock, catalog.function, settings.trace_sampling, exporter and exporter.add),
             admission=admission,
         )
         provisioning = Provisioning(catalog, pool)
@@ -268,6 +274,7 @@ class Node:
             "environments": self.pool.statistics(),
             "concurrentExecutions": self.concurrent_executions,
             "memoryMib": {"used": round(self.pool.room.used_mib()), "budget": round(self.pool.room.budget_mib)},
+            **({"spans": self._exporter.statistics()} if self._exporter is not None else {}),
         }
 
     async def _s3_events(self, request: WireRequest) -> WireResponse:

@@ -96,6 +96,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     endpoints: dict[str, str] = {}
     #: embedded neighbours on or off; off means only `endpoints` are reachable
     neighbours: bool = True
+    #: where spans of sampled invocations are sent: base URL of an OpenTelemetry collector (OTLP/HTTP); empty: nowhere
+    otlp_endpoint: str = ""
+    #: headers of those requests, for example of who sends them
+    otlp_headers: dict[str, str] = {}
+    #: what is sampled where neither the caller nor AWS's rule says: `aws` nothing, `all` everything
+    trace_sampling: Literal["aws", "all"] = "aws"
     log_retention_days: int = 0
     #: what the node writes about itself on stderr, from this level up (functions' logs are kept elsewhere)
     log_level: Literal["debug", "info", "warning", "error"] = "info"

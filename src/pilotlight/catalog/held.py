@@ -38,7 +38,6 @@ HELD: dict[str, str] = {
     "CapacityProviderConfig, capacity providers, scaling configs": f"{_NOT_INVOKED}: there are no instances yet.",
     "KMSKeyArn, SourceKMSKeyArn": "The function runs; its variables and its code are not encrypted with the key.",
     "S3ObjectStorageMode REFERENCE": "The function runs from a copy; its owner's bucket is not asked again.",
-    "TracingConfig Active": "The function runs and is given a trace header; no segments are recorded.",
     "SnapStart PublishedVersions": "Versions are shown as optimized, and started as any other: no snapshot is taken.",
     "Architectures arm64": "Runs on an x86_64 machine as it is; a package with files compiled for arm64 is refused.",
     "MemorySize": "The function is told its size; neither memory nor CPU is limited to it yet.",

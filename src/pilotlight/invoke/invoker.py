@@ -62,7 +62,7 @@ class Invoker:
         self._store = store
         self._clock = clock
         self.counters = counters
-        self._tracing = tracing
+        self.tracing = tracing
         self.admission = admission
         self._draining = False
         self._quiet = asyncio.Event()
@@ -135,7 +135,7 @@ class Invoker:
     ) -> Invocation:
         arn = version.function_arn
         client_context = request.client_context
-        tracing = self._tracing
+        tracing = self.tracing
         trace: Trace | None = None
         if request.trace_header is None and version.tracing not in tracing.decides_for:
             request.trace_header = tracing.not_sampled(version)
@@ -156,7 +156,7 @@ class Invoker:
     async def _accept(self, version: FunctionVersion, request: InvokeRequest, reply: Reply) -> None:
         """Put an Event on the durable queue; 202 once it is on disk."""
         now_ms = self._clock.time_ms()
-        header = self._tracing.accept(version, request)
+        header = self.tracing.accept(version, request)
         event = AsyncEvent(
             account=version.account,
             region=version.region,
@@ -217,6 +217,8 @@ class _Admitted:
         invoker.left(self._seat)
         if not outcome.never_ran:
             invoker.counters.invoked(self._version, self._qualifier, outcome)
+            if outcome.trace is not None:
+                invoker.tracing.ended(outcome.trace, self._version, self._qualifier, outcome)
         self._done(outcome)
 
 

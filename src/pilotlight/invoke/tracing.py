@@ -18,10 +18,12 @@ import msgspec
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.catalog.views import FunctionView
 from pilotlight.clock import Clock
+from pilotlight.environments.invocation import Outcome
 from pilotlight.errors import RecursiveInvocationException
 from pilotlight.invoke.messages import InvokeRequest
 from pilotlight.observe import lineage as lineages
 from pilotlight.observe import trace_header
+from pilotlight.observe.spans import TracedInvocation
 from pilotlight.observe.trace import Trace
 
 #: "approximately 16 times in the same chain of requests"
@@ -38,10 +40,13 @@ class Tracing:
         clock: Clock,
         function: Callable[[str, str, str], FunctionView | None],
         sampling: Literal["aws", "all"] = "aws",
+        export: Callable[[TracedInvocation], None] | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`function` is the catalog's; with `sampling` all, whatever is undecided is sampled."""
+        """`function` is the catalog's; with `sampling` all, whatever is undecided is sampled; `export` is told of every
+        sampled invocation that has run."""
         self._function = function
+        self._export = export
         self._all = sampling == "all"
         self._sampler = Sampler(clock, chance)
         self.decides_for = ("Active", "PassThrough") if self._all else ("Active",)
@@ -82,6 +87,13 @@ class Tracing:
         """The header that is to lie on the queue with an event: whether it is sampled is decided now."""
         given = trace_header.parse(request.trace_header) or trace_header.new()
         return str(msgspec.structs.replace(given, sampled=self._is_sampled(version, given)))
+
+    def ended(self, trace: Trace, version: FunctionVersion, qualifier: str | None, outcome: Outcome) -> None:
+        if self._export is not None:
+            error_type = (outcome.error_type or outcome.function_error) if outcome.function_error else ""
+            self._export(
+                TracedInvocation(trace, version, qualifier, time.time_ns(), outcome.init_ms, error_type),
+            )
 
     def _is_sampled(self, version: FunctionVersion, given: trace_header.TraceHeader) -> bool:
         if given.sampled is not None:
