@@ -40,8 +40,8 @@ class _NotTaken(Exception):
 class SpanExporter:
     """`start`, then `add` as often as wanted, then `stop`. All on the event loop."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        """Raises SettingsError when otlp_endpoint is not a URL."""
+    def __init__(self, settings: Settings, clock: Clock, kept: int = KEPT) -> None:
+        """`kept`: how many invocations wait at most. Raises SettingsError when otlp_endpoint is not a URL."""
         endpoint = settings.otlp_endpoint
         parts = urlsplit(endpoint)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -49,6 +49,7 @@ class SpanExporter:
         self._url = endpoint.rstrip("/") + "/v1/traces"
         self._headers = {**settings.otlp_headers, "Content-Type": "application/json"}
         self._clock = clock
+        self._kept = kept
         self._waiting: deque[TracedInvocation] = deque()
         self._some = asyncio.Event()
         self._session: aiohttp.ClientSession | None = None
@@ -60,7 +61,7 @@ class SpanExporter:
         """Invocations whose spans nobody will see."""
 
     def add(self, invocation: TracedInvocation) -> None:
-        if len(self._waiting) >= KEPT:
+        if len(self._waiting) >= self._kept:
             self.dropped += 1
             return
         self._waiting.append(invocation)
