@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pilotlight.observe.lines import LogStreamParser
+from pilotlight.observe.output import LogStreamParser
 from pilotlight.runtimes.frames import FrameChannel
 from pilotlight.runtimes.http_api import RuntimeApi
 from pilotlight.runtimes.python.launcher import PythonLauncher

@@ -7,6 +7,7 @@ needs to run it. A `Function` is what belongs to the name: policies, tags, the n
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import Any
 
 import msgspec
@@ -161,6 +162,13 @@ class FunctionVersion(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     @property
     def log_group_name(self) -> str:
         return self.log_group or f"/aws/lambda/{self.name}"
+
+    def log_stream_name(self, started_ms: int, environment_id: str) -> str:
+        """Of an environment started then; in a group that functions may share, with the function's name."""
+        day = time.strftime("%Y/%m/%d", time.gmtime(started_ms / 1000))
+        if self.log_group:
+            return f"{day}/{self.name}[{self.version}][{environment_id}]"
+        return f"{day}/[{self.version}]{environment_id}"
 
 
 class Function(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

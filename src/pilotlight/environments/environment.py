@@ -17,13 +17,15 @@ from pilotlight.catalog.credentials import Identity
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.environments.environ import function_environ
 from pilotlight.environments.invocation import Initialization, Invocation, Outcome, ResponseHead
+from pilotlight.environments.log_tail import LogTail
 from pilotlight.environments.platform_log import PlatformLog
 from pilotlight.environments.process import LAST_WORDS_S, LiveProcess
 from pilotlight.environments.state import State, check
 from pilotlight.environments.streaming import StreamedResponse
 from pilotlight.environments.tools import EnvironmentOwner, EnvironmentTools
 from pilotlight.observe import lines
-from pilotlight.observe.lines import LogStreamParser
+from pilotlight.observe.output import LogStreamParser
+from pilotlight.observe.platform_events import LEVELS
 from pilotlight.observe.trace import Trace
 from pilotlight.runtimes import faults
 from pilotlight.runtimes.http_api import RuntimeApi
@@ -74,12 +76,13 @@ class Environment:
         """What it was last seen to take, and when."""
         self.measured_at = 0.0
         self._launching = False
-        day = time.strftime("%Y/%m/%d", time.gmtime(tools.clock.time_ms() / 1000))
-        self.log_stream_name = f"{day}/[{version.version}]{self.id}"
+        self.log_stream_name = version.log_stream_name(tools.clock.time_ms(), self.id)
         self._log = tools.log_store.stream(
             version.account, version.region, version.log_group_name, self.log_stream_name
         )
-        self._parser = LogStreamParser()
+        self._parser = LogStreamParser(LEVELS.get(version.application_log_level, 0))
+        self._init_tail = LogTail() if initialization == "on-demand" else None
+        """What is logged ahead of the first invocation, which shows it in its log tail."""
         self._platform = PlatformLog(version, initialization)
         self._identity = Identity(version.account, version.region, version.role, version.function_arn, self.id)
 
@@ -97,7 +100,7 @@ class Environment:
             directories = await self._tools.directories(version)
             self._platform.notice = self._tools.runtime_notice(version)
             now_ms = _now_ms()
-            self._write(self._platform.init_start(now_ms), now_ms)
+            self._write(self._platform.init_start(now_ms, self._init_phase), now_ms)
             credentials = self._tools.credentials.issue(self._identity, self._tools.clock.time_ms())
             spec = LaunchSpec(
                 environment_id=self.id,
@@ -162,6 +165,11 @@ class Environment:
             self._close_servers()
 
     @property
+    def _init_phase(self) -> str:
+        """`invoke` when the init runs (again) inside of an invocation."""
+        return "init" if self._invocation is None else "invoke"
+
+    @property
     def _init_limit_s(self) -> float:
         return max(PROVISIONED_INIT_LIMIT_S, self.version.timeout_s) if self.provisioned else INIT_LIMIT_S
 
@@ -202,6 +210,7 @@ class Environment:
     def runtime_ready(self, max_rss_kib: int) -> None:
         init_ms = (time.perf_counter_ns() - self._init_started_ns) / 1e6
         self._max_rss_kib = max(self._max_rss_kib, max_rss_kib)
+        self._log_init(init_ms, "success")
         self._to(State.IDLE)
         if self._invocation is not None:  # a suppressed init: its time belongs to the invocation
             self._deliver(self._invocation)
@@ -283,7 +292,7 @@ class Environment:
         assert self._process is not None
         self._to(State.BUSY)
         now_ms = _now_ms()
-        self._write(self._platform.start(now_ms, invocation.request_id), now_ms)
+        self._write(self._platform.start(now_ms, invocation.request_id, invocation.trace), now_ms)
         elapsed_ms = (time.perf_counter_ns() - self._started_ns) // 1_000_000
         self._process.session.deliver(
             Work(
@@ -307,7 +316,7 @@ class Environment:
             self._process.drain()
             for at, message in self._parser.flush():
                 self._write(message, at)
-        init_ms, self._init_ms = self._init_ms, None
+        init_ms, self._init_ms, self._init_tail = self._init_ms, None, None
         outcome = Outcome(
             payload,
             function_error,
@@ -324,7 +333,7 @@ class Environment:
         # A handler's own error leaves no mark on REPORT: the runtime lives on and reported it itself.
         status = "" if next_state is State.IDLE else "timeout" if error_type == faults.TIMEOUT else "error"
         now_ms = _now_ms()
-        self._write(self._platform.end(invocation.request_id), now_ms)
+        self._write(self._platform.end(now_ms, invocation.request_id, outcome, status), now_ms)
         self._write(self._platform.report(now_ms, invocation.request_id, outcome, status), now_ms)
         self._invocation = None
         self.state = check(self.state, next_state)
@@ -378,10 +387,7 @@ class Environment:
         init_ms = (time.perf_counter_ns() - self._init_started_ns) / 1e6
         self._stop_process()
         outcome = "timeout" if error_type == faults.TIMEOUT else "error"
-        phase = "init" if invocation is None else "invoke"
-        now_ms = _now_ms()
-        named = error_type if outcome == "error" else ""
-        self._write(self._platform.init_report(now_ms, init_ms, phase, outcome, named), now_ms)
+        self._log_init(init_ms, outcome, error_type if outcome == "error" else "")
         if invocation is None:
             self._cancel_timer()
             self._to(State.RESETTING)
@@ -395,7 +401,7 @@ class Environment:
         """START for an invocation whose runtime never took it."""
         if self.state is State.INITIALIZING:
             now_ms = _now_ms()
-            self._write(self._platform.start(now_ms, invocation.request_id), now_ms)
+            self._write(self._platform.start(now_ms, invocation.request_id, invocation.trace), now_ms)
 
     def _stop_process(self) -> None:
         process, self._process = self._process, None
@@ -464,8 +470,21 @@ class Environment:
             return
         self._log.append(at_ms or _now_ms(), message)
         invocation = self._invocation
-        if invocation is not None and invocation.log_tail is not None:
+        if invocation is None:
+            if self._init_tail is not None:
+                self._init_tail.append(message)
+        elif invocation.log_tail is not None:
+            if self._init_tail is not None:
+                invocation.log_tail.extend(self._init_tail)
+                self._init_tail = None
             invocation.log_tail.append(message)
+
+    def _log_init(self, init_ms: float, status: str, error_type: str = "") -> None:
+        if self._process is not None:
+            self._process.drain()  # what the module printed stands before what tells that it is loaded
+        now_ms = _now_ms()
+        for message in self._platform.initialized(now_ms, init_ms, self._init_phase, status, error_type):
+            self._write(message, now_ms)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

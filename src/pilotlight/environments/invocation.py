@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from pilotlight.environments.log_tail import LogTail
 from pilotlight.observe.trace import Trace
 
 Initialization = Literal["on-demand", "provisioned-concurrency"]
@@ -57,8 +58,8 @@ class Outcome(msgspec.Struct, gc=False):
     billed_ms: int = 0
     init_ms: float | None = None
     max_memory_mib: int = 0
-    log_tail: list[str] | None = None
-    """Log messages of this invocation, if asked for."""
+    log_tail: LogTail | None = None
+    """The end of what this invocation logged, if asked for."""
     never_ran: bool = False
     """The platform failed before the function saw the event: a system error, which the async queue retries."""
     streamed_bytes: int | None = None
@@ -106,6 +107,6 @@ class Invocation:
         self.client_context = client_context
         self.cognito_identity = cognito_identity
         self.done = done
-        self.log_tail: list[str] | None = [] if log_tail else None
+        self.log_tail = LogTail() if log_tail else None
         self.stream = stream
         self.trace = trace

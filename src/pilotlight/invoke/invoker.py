@@ -35,7 +35,6 @@ logger = logging.getLogger(__name__)
 
 Reply = Callable[[InvokeReply], None]
 
-_LOG_TAIL_BYTES = 4096
 _DRY_RUN = InvokeReply(status=204)
 
 
@@ -243,15 +242,9 @@ class _SyncCall:
                 outcome.payload,
                 self._version.version,
                 outcome.function_error or None,
-                tail(outcome.log_tail) if outcome.log_tail is not None else None,
+                outcome.log_tail.encoded() if outcome.log_tail is not None else None,
                 None,
                 outcome.error_type,
                 self._request.trace_header or "",
             )
         )
-
-
-def tail(messages: list[str]) -> str:
-    """Base64 of the last 4 KB of an invocation's log, as X-Amz-Log-Result has it."""
-    text = "".join(message if message.endswith("\n") else message + "\n" for message in messages)
-    return base64.b64encode(text.encode()[-_LOG_TAIL_BYTES:]).decode()

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from pilotlight.clock import SystemClock
-from pilotlight.observe.lines import LogStreamParser
 from pilotlight.observe.logs import LogStore
+from pilotlight.observe.output import LogStreamParser
 from pilotlight.settings import Settings
 
 
