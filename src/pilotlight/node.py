@@ -37,6 +37,7 @@ from pilotlight.front.guard import check_exposure
 from pilotlight.front.server import Front
 from pilotlight.invoke.admission import Admission
 from pilotlight.invoke.async_event import AsyncEvent, enqueue
+from pilotlight.invoke.deliveries import Delivery
 from pilotlight.invoke.dispatcher import Dispatcher
 from pilotlight.invoke.invoker import Invoker
 from pilotlight.invoke.tracing import Tracing
@@ -186,7 +187,7 @@ class Node:
             is_embedded=neighbours.is_embedded,
         )
         await tap.start()
-        deliverer = Deliverer(store, clock, targets)
+        deliverer = Deliverer(store, clock, targets, self._delivery_lost)
         await deliverer.start()
         stack.push_async_callback(deliverer.stop)
         neighbours.use_tap(tap)
@@ -301,7 +302,6 @@ class Node:
         self, function_arn: str, payload: bytes, source: str, source_arn: str, trace_header: str
     ) -> Change:
         _, _, _, region, account, _, name, *qualifier = function_arn.split(":")
-        now_ms = self._clock.time_ms()
         event = AsyncEvent(
             account=account,
             region=region,
@@ -312,9 +312,19 @@ class Node:
             source=source,
             source_arn=source_arn,
             trace_header=trace_header,
-            accepted_ms=now_ms,
+            accepted_ms=self._clock.steady_ms(),
         )
-        return enqueue(event, now_ms)
+        self._dispatcher.received(event)
+        return enqueue(event)
+
+    def _delivery_lost(self, delivery: Delivery) -> None:
+        """Counted for the function whose result it was, while there is such a function."""
+        origin = delivery.origin
+        if origin is not None:
+            view = self.catalog.function(delivery.account, delivery.region, origin.function)
+            version = view.version_of(origin.version) if view else None
+            if version is not None:
+                self._invoker.counters.count(origin.metric, version, origin.qualifier)
 
     async def _collect_hourly(self, operations: OperationsContext) -> None:
         """Packages nothing refers to any more are removed, an hour after they came at the earliest."""

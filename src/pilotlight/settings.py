@@ -51,8 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     scaling_rate: float = 1000.0
     #: memory that environments may take together; 0 is four fifths of what is available when the node starts
     memory_mib: int = 0
-    #: events of asynchronous invocations that run at once on this node
-    async_concurrency: int = 32
+    #: events of asynchronous invocations that run at once on this node; functions' own concurrency comes first
+    async_concurrency: int = 2000
     #: how long an idle environment is kept
     idle_environment_s: int = 600
     #: idle environments kept over all functions before the least recently used one is retired

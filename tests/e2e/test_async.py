@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from pathlib import Path
 
@@ -43,6 +44,17 @@ async def _has_run(node: RunningNode, name: str, request_id: str, times: int) ->
         return await _runs(node, name, request_id) == times and node.node.in_flight_events == 0
 
     await eventually_async(so_often, what=f"{times} runs")
+
+
+def _event(name: str, accepted_ms: int) -> AsyncEvent:
+    return AsyncEvent(
+        account="000000000000",
+        region="us-east-1",
+        function=name,
+        request_id=str(uuid.uuid4()),
+        payload=b"1",
+        accepted_ms=accepted_ms,
+    )
 
 
 async def _send(node: RunningNode, name: str) -> str:
@@ -199,15 +211,8 @@ async def test_events_for_every_form_of_a_name_run(unique_name: str) -> None:
 
 
 async def test_an_event_that_nobody_can_read_keeps_nothing_else_waiting(unique_name: str) -> None:
-    event = AsyncEvent(
-        account="000000000000",
-        region="us-east-1",
-        function=unique_name,
-        request_id=str(uuid.uuid4()),
-        payload=b"1",
-        accepted_ms=ManualClock().time_ms(),
-    )
-    readable = enqueue(event, 0)
+    event = _event(unique_name, ManualClock().steady_ms())
+    readable = enqueue(event)
     async with running_node(clock=ManualClock(), state_delay_ms=0) as node:
         await node.call(create, node.client("lambda"), unique_name, "def handler(e, c):\n    return 1\n")
         await node.node.store.transact([Enqueue(readable.queue, b"\xc1", 0), readable])
@@ -225,7 +230,30 @@ async def test_an_end_that_cannot_be_recorded_costs_no_environment(
         client = node.client("lambda")
         await node.call(create, client, unique_name, "def handler(e, c):\n    return c.log_stream_name\n")
         stream = await node.call(invoke, client, unique_name)
-        monkeypatch.setattr(dispatcher, "changes", broken)
+        monkeypatch.setattr(dispatcher, "sent", broken)
         request_id = await _send(node, unique_name)
         await _has_run(node, unique_name, request_id, 1)
         assert await node.call(invoke, client, unique_name) == stream
+
+
+async def test_a_function_with_hundreds_of_slow_events_keeps_no_other_waiting(unique_name: str) -> None:
+    """It has all the concurrency it can use, and another's single event still starts within a moment."""
+    other = unique_name + "-other"
+    clock = ManualClock()
+    async with running_node(clock=clock, state_delay_ms=0) as node:
+        client = node.client("lambda")
+        await node.call(create, client, unique_name, "import time\ndef handler(e, c):\n    time.sleep(1)\n", Timeout=30)
+        await node.call(create, client, other, "def handler(e, c):\n    return 1\n")
+        events = [_event(unique_name, clock.steady_ms()) for _ in range(500)]
+        await node.node.store.transact([enqueue(event) for event in events])
+        await eventually_async(lambda: node.node.concurrent_executions >= 32, what="the slow ones run")
+        began = time.monotonic()
+        request_id = await _send(node, other)
+
+        async def has_run() -> bool:
+            return await _runs(node, other, request_id) == 1
+
+        await eventually_async(has_run, within_s=5)
+        assert await node.node.store.queue_depth(f"async/000000000000/us-east-1/{unique_name}") > 100, "while they wait"
+        assert time.monotonic() - began < 3
+        await eventually_async(lambda: node.node.concurrent_executions > 64, what="more than at first")

@@ -23,12 +23,14 @@ def ending(response: Response | None, payload: bytes = b"{}", *, letters: str = 
         account="000000000000", region="us-east-1", function="a", request_id="r", payload=payload, accepted_ms=0
     )
     of = msgspec.structs.replace(version("a"), held={"DeadLetterConfig": {"TargetArn": letters}} if letters else {})
-    return Ending(event, of, "EventAgeExceeded", 2, 1_700_000_000_123, response)
+    return Ending(event, of, "EventAgeExceeded", 2, 1_700_000_000_123, 1_700_000_000_000, response)
 
 
 def sent(ended: Ending, **config: str) -> dict[str, Delivery]:
     """By target."""
-    changes = results.changes(ended, EventInvokeConfig(**config))
+    result = results.sent(ended, EventInvokeConfig(**config), lambda arn: "")
+    changes = result.changes
+    assert not result.lost
     found = [msgspec.msgpack.decode(change.body, type=Delivery) for change in changes if isinstance(change, Enqueue)]
     assert len(found) == len(changes)
     return {delivery.arn: delivery for delivery in found}
@@ -83,9 +85,29 @@ def test_an_answer_that_cannot_be_read(payload: bytes) -> None:
 def test_a_function_of_another_account_is_told_who_sends() -> None:
     ended = ending(Response(200, b"1", "Unhandled"), letters="")
     for account, sender in (("000000000000", ""), ("111111111111", "000000000000")):
-        [change] = results.changes(
-            ended, EventInvokeConfig(on_failure=f"arn:aws:lambda:us-east-1:{account}:function:b:live")
-        )
+        config = EventInvokeConfig(on_failure=f"arn:aws:lambda:us-east-1:{account}:function:b:live")
+        [change] = results.sent(ended, config, lambda arn: "").changes
         assert isinstance(change, Enqueue)
         event = async_event.decode(change.body)
         assert (event.account, event.function, event.qualifier, event.sender) == (account, "b", "live", sender)
+
+
+def test_a_function_that_cannot_be_sent_to_is_told_of() -> None:
+    ended = ending(Response(200, b"1", "Unhandled"), letters="")
+    config = EventInvokeConfig(on_failure="arn:aws:lambda:us-east-1:000000000000:function:b")
+    result = results.sent(ended, config, lambda arn: f"no {arn}")
+    assert (result.changes, result.event, len(result.lost)) == ([], None, 1)
+    large = ending(Response(200, b'"' + b"x" * 600_000 + b'"', "Unhandled"), b'"' + b"y" * 600_000 + b'"', letters="")
+    assert "too large" in results.sent(large, config, lambda arn: "").lost[0]
+
+
+def test_a_topic_gets_a_large_record_without_its_payloads() -> None:
+    topic = "arn:aws:sns:us-east-1:000000000000:topic"
+    for size, shown in ((100_000, True), (200_000, False)):
+        payload = b'"' + b"x" * size + b'"'
+        ended = ending(Response(200, payload, "Unhandled"), payload, letters="")
+        record = msgspec.json.decode(sent(ended, on_failure=topic)[topic].message)
+        assert ("requestPayload" in record, "responsePayload" in record) == (shown, shown)
+        assert record["requestContext"]["condition"] == "EventAgeExceeded"
+        whole = msgspec.json.decode(sent(ended, on_failure=FAILURES)[FAILURES].message)
+        assert len(whole["responsePayload"]) == size, "a queue gets it whole"

@@ -105,6 +105,7 @@ class Front:
         self.settings = Settings(data_dir=str(self.directory / "data"), **settings)
         self.settings.data_path.mkdir()
         self.functions = Functions()
+        self.clock = SystemClock()
         self.port = 0
         self.seen: list[dict[str, Any]] = []
         self.store: SqliteStore
@@ -148,7 +149,7 @@ class Front:
         return self.run(self.store.next_due(QUEUE_PREFIX)) is None
 
     async def _take(self, prefix: str, count: int) -> list[AsyncEvent]:
-        items = await self.store.claim(prefix, SystemClock().time_ms(), 60_000, count)
+        items = await self.store.claim(prefix, self.clock.steady_ms(), 60_000, count)
         if items:
             await self.store.transact([Done(item.queue, item.item_id, item.lease) for item in items])
         assert len(items) == count, f"{len(items)} of {count} events on the queue"
@@ -169,7 +170,7 @@ class Front:
             source_arn=source_arn,
             accepted_ms=0,
         )
-        change: Enqueue = enqueue(event, 0)
+        change: Enqueue = enqueue(event)
         return change
 
     async def _application(self, scope: Any, receive: Any, send: Any) -> None:
@@ -205,7 +206,7 @@ class Front:
             stack.push_async_callback(self.neighbours.stop)
             self.tap = self._new_tap()
             await self.tap.start()
-            deliverer = Deliverer(self.store, SystemClock(), Targets(self.neighbours.request))
+            deliverer = Deliverer(self.store, self.clock, Targets(self.neighbours.request), lambda _: None)
             await deliverer.start()
             stack.push_async_callback(deliverer.stop)
             self.neighbours.use_tap(self.tap)
@@ -217,7 +218,7 @@ class Front:
         return S3Tap(
             settings=self.settings,
             store=self.store,
-            clock=SystemClock(),
+            clock=self.clock,
             request=self.neighbours.request,
             targets=Targets(self.neighbours.request),
             resolve=self.functions.resolve,

@@ -369,6 +369,23 @@ class StoreConformance:
         assert sizes == [30, 30, 30, 10]
         assert len(seen) == 100
 
+    async def test_no_more_than_their_room_is_taken_of_queues(self, store: Store) -> None:
+        """And what one has no room for goes to the others."""
+        await store.transact([Enqueue(f"q/{name}", b"", 0) for name in "abcd" for _ in range(50)])
+        items = await store.claim("q/", 0, LEASE_MS, 60, of_each=5, rooms={"q/a": 0, "q/b": 2, "q/c": 40})
+        taken = [item.queue for item in items]
+        assert {queue: taken.count(queue) for queue in set(taken)} == {"q/b": 2, "q/c": 40, "q/d": 5}
+        assert len(await store.claim("q/", 0, LEASE_MS, 60, of_each=0, rooms={"q/b": 3})) == 3
+        assert await store.claim("q/", 0, LEASE_MS, 60, of_each=0) == []
+
+    async def test_queues_left_out_take_no_turns(self, store: Store) -> None:
+        queues = [f"q/{n:02}" for n in range(12)]
+        await store.transact([Enqueue(queue, b"", 0) for queue in queues for _ in range(4)])
+        out = dict.fromkeys(queues[:10], 0)
+        served = [(await store.claim("q/", 0, LEASE_MS, 1, rooms=out))[0].queue for _ in range(8)]
+        assert served.count(queues[10]) == served.count(queues[11]) == 4
+        assert await store.claim("q/", 0, LEASE_MS, 1, rooms=out) == []
+
     async def test_concurrent_claims_never_share_an_item(self, store: Store) -> None:
         await store.transact([Enqueue(f"q/{n % 5}", b"", 0) for n in range(500)])
         claims = await asyncio.gather(*(store.claim("q/", 0, LEASE_MS, 20) for _ in range(40)))
@@ -388,6 +405,23 @@ class StoreConformance:
         assert await store.next_due("q/") == 400  # the end of the lease
         await store.transact([Done(item.queue, item.item_id, item.lease)])
         assert await store.next_due("q/") == 700
+
+    async def test_next_due_without_some_queues(self, store: Store) -> None:
+        await store.transact([Enqueue(f"q/{name}", b"", due) for name, due in (("a", 3), ("b", 1), ("b", 9), ("c", 2))])
+        assert await store.next_due("q/", without=["q/b"]) == 2
+        assert await store.next_due("q/", without=["q/b", "q/c", "q/none"]) == 3
+        assert await store.next_due("q/", without=["q/a", "q/b", "q/c"]) is None
+
+    async def test_what_lies_too_far_ahead_is_brought_forward(self, store: Store) -> None:
+        await store.transact([Enqueue("q/a", b"far", 9000), Enqueue("q/b", b"near", 100), Enqueue("r", b"", 9000)])
+        await store.transact([Enqueue("q/c", b"held", 0)])
+        (held,) = await store.claim("q/c", 0, 10**6, 1)
+        assert await store.bring_forward("q/", 1000, 50) == 1
+        assert await store.next_due("q/") == 50
+        (item,) = await store.claim("q/", 50, LEASE_MS, 5)
+        assert (item.body, item.due_at_ms) == (b"far", 50)
+        assert await store.next_due("r") == 9000
+        await store.transact([Done("q/c", held.item_id, held.lease)])
 
     async def test_queue_depth_counts_everything_on_it(self, store: Store) -> None:
         await store.transact([Enqueue("q", b"", due) for due in (0, 0, 10**12)])
@@ -423,6 +457,18 @@ class StoreConformance:
         assert await store.next_due("q") == 5
         (item,) = await store.claim("q", 10, 10, 1)
         assert (item.due_at_ms, item.attempts) == (5, 2)
+
+    async def test_what_a_lost_claim_took_is_freed(self, store: Store) -> None:
+        await store.transact([Enqueue("q/a", b"%d" % n, 5) for n in range(4)] + [Enqueue("r", b"", 5)])
+        (kept,) = await store.claim("q/", 10, 10**9, 1)
+        lost = await store.claim("q/", 10, 10**9, 2)
+        await store.claim("r", 10, 10**9, 1)
+        assert await store.release_items("q/", but=[kept.lease]) == 2
+        again = await store.claim("q/", 10, 10**9, 10)
+        assert {item.item_id for item in lost} < {item.item_id for item in again}
+        assert kept.item_id not in {item.item_id for item in again} and len(again) == 3
+        await store.transact([Done("q/a", kept.item_id, kept.lease)])
+        assert await store.next_due("r") == 10 + 10**9
 
     # -- counters and leases
 

@@ -26,18 +26,19 @@ class AsyncEvent(msgspec.Struct, kw_only=True):
     source_arn: str = ""
     trace_header: str = ""
     accepted_ms: int
+    """By the clock's steady time, as `due_at_ms` of its queue."""
     failures: int = 0
     """Function errors so far: two retries follow the first, after 1 and 2 minutes."""
     refusals: int = 0
     """Throttles and system errors so far: retried with 1 s to 5 min back-off, for six hours."""
 
 
-def enqueue(event: AsyncEvent, due_at_ms: int) -> Enqueue:
-    """The store change that accepts the event."""
+def enqueue(event: AsyncEvent) -> Enqueue:
+    """The store change that accepts the event; it is due at once. Each function has a queue of its own."""
     return Enqueue(
         queue=f"{QUEUE_PREFIX}{event.account}/{event.region}/{event.function}",
         body=encode(event),
-        due_at_ms=due_at_ms,
+        due_at_ms=event.accepted_ms,
     )
 
 

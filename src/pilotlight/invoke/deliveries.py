@@ -13,6 +13,10 @@ from pilotlight.store.interface import Enqueue
 
 QUEUE_PREFIX = "deliveries/"
 
+#: the metrics that count what could not be delivered
+DESTINATION_FAILURES = "DestinationDeliveryFailures"
+DEAD_LETTER_ERRORS = "DeadLetterErrors"
+
 
 class Attribute(msgspec.Struct, frozen=True):
     """Of a message, as SQS and SNS have them."""
@@ -22,6 +26,15 @@ class Attribute(msgspec.Struct, frozen=True):
     value: str
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """The function whose result it is, and the metric of it that counts a delivery given up."""
+
+    function: str
+    version: str
+    qualifier: str | None
+    metric: str
+
+
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     """To the queue, topic, bus or bucket `arn`; without one, to the default bus of `account` in `region`."""
 
@@ -29,6 +42,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     """On whose behalf."""
     region: str
     accepted_ms: int
+    """By the clock's steady time."""
     arn: str = ""
     message: str = ""
     """For queues and topics; an object's content for buckets."""
@@ -41,6 +55,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     """For buckets."""
     trace_header: str = ""
     """X-Ray's, of what this results from."""
+    origin: Origin | None = None
 
 
 def enqueue(delivery: Delivery) -> Enqueue:

@@ -1,16 +1,15 @@
-"""Runs what lies on the asynchronous queue: claims due events, invokes, and retries as Lambda does.
+"""Runs what lies on the asynchronous queues: invokes, and retries as Lambda does. The queue worker claims and records.
 
 A function error is retried after one minute, then after two; a throttle or a failure of ours goes back with 1 s to
-5 min of back-off until the event is six hours old. The event invoke config of the qualifier that was invoked may allow
-fewer retries and a lower age. An event leaves the queue only in the transaction that says it is done, and that sends
-its result to destinations and dead letter queues: a node killed at any moment runs it again, so delivery is at least
-once. Source: developer guide, "How Lambda handles errors and retries with asynchronous invocation".
+5 min of back-off until the event is six hours old, and its function's queue is read more slowly meanwhile. The event
+invoke config of the qualifier that was invoked may allow fewer retries and a lower age. An event leaves the queue only
+in the transaction that says it is done, and that sends its result to destinations and dead letter queues: a node
+killed at any moment runs it again, so delivery is at least once. Ages and waits are of the clock's steady time.
+Source: developer guide, "How Lambda handles errors and retries with asynchronous invocation".
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -28,11 +27,14 @@ from pilotlight.errors import (
     TooManyRequestsException,
 )
 from pilotlight.invoke.async_event import QUEUE_PREFIX, AsyncEvent, decode, encode
+from pilotlight.invoke.deliveries import DESTINATION_FAILURES
 from pilotlight.invoke.invocable import check
 from pilotlight.invoke.invoker import Invoker
+from pilotlight.invoke.lanes import Bounds
 from pilotlight.invoke.messages import InvokeRequest
-from pilotlight.invoke.results import Condition, Ending, Response, changes, refused
-from pilotlight.store.interface import Change, Done, QueueItem, Retry, Store
+from pilotlight.invoke.queue_worker import QueueWorker, Work
+from pilotlight.invoke.results import Condition, Ending, Response, refused, sent
+from pilotlight.store.interface import Change, Done, Retry, Store
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +42,14 @@ RETRY_WAITS_MS = (60_000, 120_000)
 BACKOFF_FIRST_MS = 1_000
 BACKOFF_LAST_MS = 300_000
 MAX_AGE_MS = 6 * 3600 * 1000
-#: longer than any function may run; a node that dies gives its leases back when it starts again
-LEASE_MS = 20 * 60 * 1000
+#: events of one function at once, unless they are slow: enough to keep it busy while the next ones are claimed
+_OF_ONE_FUNCTION = 32
 _DEFAULTS = EventInvokeConfig()
-_LOOK_AGAIN_MS = 60_000
 
 
 class Dispatcher:
+    """`start`, `stop`."""
+
     def __init__(
         self,
         *,
@@ -58,82 +61,38 @@ class Dispatcher:
         permitted: Callable[[AsyncEvent], bool],
     ) -> None:
         """`limit` is how many events run at once; `permitted` tells whether a trigger may still invoke."""
-        self._store = store
         self._invoker = invoker
         self._catalog = catalog
         self._clock = clock
-        self._limit = limit
+        self._counters = invoker.counters
         self._permitted = permitted
-        self._running = 0
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._settling: set[asyncio.Task[None]] = set()
-        self._unsubscribe: Callable[[], None] | None = None
+        bounds = Bounds(total=limit, base=min(_OF_ONE_FUNCTION, limit), most=limit)
+        self._worker = QueueWorker(store=store, clock=clock, prefix=QUEUE_PREFIX, bounds=bounds, handle=self._begin)
+        self.start = self._worker.start
+        self.stop = self._worker.stop
 
     @property
     def in_flight(self) -> int:
         """Events that run, or whose end is being recorded."""
-        return self._running + len(self._settling)
+        return self._worker.in_hand
 
-    def start(self) -> None:
-        self._unsubscribe = self._store.subscribe(self._wake.set, on="queue")
-        self._task = asyncio.create_task(self._run())
+    def received(self, event: AsyncEvent) -> None:
+        """Count an event that was put on the queue by another than a client."""
+        view = self._catalog.function(event.account, event.region, event.function)
+        version = view.version_of(event.qualifier) if view else None
+        if version is not None:
+            self._counters.count("AsyncEventsReceived", version, event.qualifier)
 
-    async def stop(self) -> None:
-        """Claim nothing more, and record what has ended."""
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-        while self._settling:
-            await asyncio.gather(*self._settling, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            try:
-                room = self._limit - self._running
-                items = await self._claim(room) if room > 0 else []
-                for item in items:
-                    self._begin(item)
-                if not items or self._running >= self._limit:
-                    await self._wait()
-            except Exception:
-                logger.exception("the asynchronous queue could not be read; trying again")
-                await asyncio.sleep(1)
-
-    async def _claim(self, room: int) -> list[QueueItem]:
-        return await self._store.claim(QUEUE_PREFIX, self._clock.time_ms(), LEASE_MS, room)
-
-    async def _wait(self) -> None:
-        """Until something was committed or ended, or the next event is due."""
-        due_ms = None if self._running >= self._limit else await self._store.next_due(QUEUE_PREFIX)
-        until_ms = due_ms if due_ms is not None else self._clock.time_ms() + _LOOK_AGAIN_MS
-        woken = asyncio.ensure_future(self._wake.wait())
-        due = asyncio.ensure_future(self._clock.sleep_until(until_ms))
-        try:
-            await asyncio.wait({woken, due}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            woken.cancel()
-            due.cancel()
-
-    def _begin(self, item: QueueItem) -> None:
-        self._running += 1
-        try:
-            self._run_event(item, decode(item.body))
-        except Exception:
-            # Not lost: its lease ends, and it runs again; and nothing keeps the others waiting.
-            self._running -= 1
-            logger.exception("the event %s could not be started", item.item_id)
-
-    def _run_event(self, item: QueueItem, event: AsyncEvent) -> None:
+    def _begin(self, work: Work) -> None:
+        event = decode(work.item.body)
         version: FunctionVersion | None = None
 
         def done(outcome: Outcome) -> None:
             assert version is not None
-            self._ended(partial(self._after, item, event, version, outcome, request.trace_header or ""))
+            if outcome.never_ran:
+                self._refuse(work, event, version, Response(500, outcome.payload))
+            else:
+                work.end(partial(self._after, work, event, version, outcome, request.trace_header or ""))
 
         try:
             if not self._permitted(event):
@@ -146,10 +105,11 @@ class Dispatcher:
                 event.caller,
             )
             if self._invoker.admission.reserves_nothing(version):
-                self._ended(partial(self._end, item, event, version, "ZeroReservedConcurrency"))
+                work.end(partial(self._end, work, event, version, "ZeroReservedConcurrency"))
                 return
-            if self._clock.time_ms() > self._expires_ms(event):
-                self._ended(partial(self._end, item, event, version, "EventAgeExceeded"))
+            now_ms = self._clock.steady_ms()
+            if now_ms > self._expires_ms(event):
+                work.end(partial(self._end, work, event, version, "EventAgeExceeded"))
                 return
             request = InvokeRequest(
                 event.account,
@@ -164,61 +124,92 @@ class Dispatcher:
             )
             check(version, request)
             self._invoker.run(version, request, done)
+            self._counters.observe("AsyncEventAge", version, event.qualifier, max(0, now_ms - event.accepted_ms))
         except (ResourceNotFoundException, AccessDeniedException) as error:
             logger.warning("event %s is dropped: %s", event.request_id, error)
-            self._ended(lambda: [Done(item.queue, item.item_id, item.lease)])
+            work.end(partial(self._drop, work, event))
         except RecursiveInvocationException as error:
-            self._ended(partial(self._end, item, event, version, "RecursiveLoopDetected", refused(error)))
+            work.end(partial(self._end, work, event, version, "RecursiveLoopDetected", refused(error)))
         except AwsError as error:
             if not isinstance(error, TooManyRequestsException):
                 logger.warning("event %s waits: %s", event.request_id, error)
-            self._ended(partial(self._back_off, item, event, version, refused(error)))
+            self._refuse(work, event, version, refused(error))
+
+    def _refuse(self, work: Work, event: AsyncEvent, version: FunctionVersion | None, response: Response) -> None:
+        """A throttle or a failure of ours: whoever comes next of this function would fare no better just now."""
+        work.refuse(partial(self._back_off, work, event, version, response), self._clock.steady_ms() + BACKOFF_FIRST_MS)
 
     def _after(
-        self, item: QueueItem, event: AsyncEvent, version: FunctionVersion, outcome: Outcome, trace_header: str
+        self, work: Work, event: AsyncEvent, version: FunctionVersion, outcome: Outcome, trace_header: str
     ) -> list[Change]:
-        if outcome.never_ran:
-            return self._back_off(item, event, version, Response(500, outcome.payload))
         response = Response(200, outcome.payload, outcome.function_error, trace_header=trace_header)
         if not outcome.function_error:
-            return self._end(item, event, version, "Success", response)
+            return self._end(work, event, version, "Success", response)
         event.failures += 1
         allowed = self._config(event).maximum_retry_attempts
         if event.failures > (len(RETRY_WAITS_MS) if allowed is None else allowed):
-            return self._end(item, event, version, "RetriesExhausted", response)
-        due_at_ms = self._clock.time_ms() + RETRY_WAITS_MS[event.failures - 1]
+            return self._end(work, event, version, "RetriesExhausted", response)
+        due_at_ms = self._clock.steady_ms() + RETRY_WAITS_MS[event.failures - 1]
         if due_at_ms > self._expires_ms(event):
-            return self._end(item, event, version, "EventAgeExceeded", response)
-        return [Retry(item.queue, item.item_id, item.lease, due_at_ms, encode(event))]
+            return self._end(work, event, version, "EventAgeExceeded", response)
+        return [self._again(work, event, due_at_ms)]
 
     def _back_off(
-        self, item: QueueItem, event: AsyncEvent, version: FunctionVersion | None, response: Response
+        self, work: Work, event: AsyncEvent, version: FunctionVersion | None, response: Response
     ) -> list[Change]:
-        now_ms, expires_ms = self._clock.time_ms(), self._expires_ms(event)
+        now_ms, expires_ms = self._clock.steady_ms(), self._expires_ms(event)
         if now_ms >= expires_ms:
-            return self._end(item, event, version, "EventAgeExceeded", response)
+            return self._end(work, event, version, "EventAgeExceeded", response)
         wait_ms = min(BACKOFF_FIRST_MS << min(event.refusals, 20), BACKOFF_LAST_MS)
         event.refusals += 1
-        due_at_ms = min(now_ms + wait_ms, expires_ms)
-        return [Retry(item.queue, item.item_id, item.lease, due_at_ms, encode(event))]
+        return [self._again(work, event, min(now_ms + wait_ms, expires_ms))]
+
+    def _again(self, work: Work, event: AsyncEvent, due_at_ms: int) -> Change:
+        item = work.item
+        return Retry(item.queue, item.item_id, item.lease, due_at_ms, encode(event))
 
     def _end(
         self,
-        item: QueueItem,
+        work: Work,
         event: AsyncEvent,
         version: FunctionVersion | None,
         condition: Condition,
         response: Response | None = None,
     ) -> list[Change]:
         """The event leaves the queue, and its result goes where it is to go."""
-        done = Done(item.queue, item.item_id, item.lease)
-        if condition != "Success":
-            logger.info("event %s of %s is given up: %s", event.request_id, event.function, condition)
+        done = _done(work)
         if version is None:
             return [done]
-        count = event.failures + (1 if condition == "Success" else 0)
-        ending = Ending(event, version, condition, count, self._clock.time_ms(), response)
-        return [done, *changes(ending, self._config(event))]
+        if condition != "Success":
+            logger.info("event %s of %s is given up: %s", event.request_id, event.function, condition)
+            self._counters.count("AsyncEventsDropped", version, event.qualifier)
+        attempts = event.failures + (1 if condition == "Success" else 0)
+        now_ms, steady_ms = self._clock.time_ms(), self._clock.steady_ms()
+        ending = Ending(event, version, condition, attempts, now_ms, steady_ms, response)
+        result = sent(ending, self._config(event), partial(self._may_invoke, version))
+        for why in result.lost:
+            logger.warning("the result of event %s of %s is lost: %s", event.request_id, event.function, why)
+            self._counters.count(DESTINATION_FAILURES, version, event.qualifier)
+        if result.event is not None:
+            self.received(result.event)
+        return [done, *result.changes]
+
+    def _drop(self, work: Work, event: AsyncEvent) -> list[Change]:
+        """Its function or qualifier is gone, or may not be invoked any more: there is nobody to tell."""
+        view = self._catalog.function(event.account, event.region, event.function)
+        version = view.version_of(None) if view else None
+        if version is not None:
+            self._counters.count("AsyncEventsDropped", version, event.qualifier)
+        return [_done(work)]
+
+    def _may_invoke(self, sender: FunctionVersion, arn: str) -> str:
+        """Why the role of `sender` cannot invoke the function `arn`; "" when it can."""
+        region = arn.split(":")[3]
+        try:
+            self._catalog.resolve(sender.account, region, arn, None, sender.role)
+        except AwsError as error:
+            return error.message
+        return ""
 
     def _config(self, event: AsyncEvent) -> EventInvokeConfig:
         """How the qualifier that was invoked is to be retried; a function's own config is that of $LATEST."""
@@ -230,19 +221,7 @@ class Dispatcher:
         age_s = self._config(event).maximum_event_age_s
         return event.accepted_ms + (MAX_AGE_MS if age_s is None else age_s * 1000)
 
-    def _ended(self, decide: Callable[[], list[Change]]) -> None:
-        """It runs no more; what becomes of it is decided and recorded in a task: an environment that has just ended an
-        invocation must not meet what goes wrong with that."""
-        self._running -= 1
-        task = asyncio.create_task(self._record(decide))
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
 
-    async def _record(self, decide: Callable[[], list[Change]]) -> None:
-        try:
-            await self._store.transact(decide())
-        except Exception:
-            # Not lost: its lease ends, and it runs again. At least once is the promise.
-            logger.exception("the end of an event could not be recorded")
-        finally:
-            self._wake.set()
+def _done(work: Work) -> Change:
+    item = work.item
+    return Done(item.queue, item.item_id, item.lease)

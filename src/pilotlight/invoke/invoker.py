@@ -154,7 +154,6 @@ class Invoker:
 
     async def _accept(self, version: FunctionVersion, request: InvokeRequest, reply: Reply) -> None:
         """Put an Event on the durable queue; 202 once it is on disk."""
-        now_ms = self._clock.time_ms()
         header = self.tracing.accept(version, request)
         event = AsyncEvent(
             account=version.account,
@@ -166,13 +165,14 @@ class Invoker:
             caller=request.caller,
             source=request.source,
             trace_header=header,
-            accepted_ms=now_ms,
+            accepted_ms=self._clock.steady_ms(),
         )
         try:
-            await self._store.transact([enqueue(event, now_ms)])
+            await self._store.transact([enqueue(event)])
         except Exception as error:
             reply(InvokeReply(error=ServiceException(f"The event could not be stored: {error}")))
             return
+        self.counters.count("AsyncEventsReceived", version, event.qualifier)
         reply(InvokeReply(status=202, trace_header=header))
 
     def left(self, seat: Seat) -> None:

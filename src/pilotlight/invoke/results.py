@@ -7,6 +7,7 @@ The documents are AWS's, so is where they are put: developer guide, "Retaining r
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -17,7 +18,8 @@ from pilotlight.catalog.records import LATEST, FunctionVersion
 from pilotlight.errors import AwsError
 from pilotlight.invoke import async_event, deliveries
 from pilotlight.invoke.async_event import AsyncEvent
-from pilotlight.invoke.deliveries import Attribute, Delivery
+from pilotlight.invoke.deliveries import DEAD_LETTER_ERRORS, DESTINATION_FAILURES, Attribute, Delivery, Origin
+from pilotlight.invoke.payload import EVENT_LIMIT
 from pilotlight.store.interface import Change
 
 Condition = Literal[
@@ -28,6 +30,8 @@ Condition = Literal[
 #: AWS's own spelling
 NOTHING_RESERVED = "Function not invoked. Function isconfigured with zero reserved concurrent executions"
 _ERROR_MESSAGE_CHARACTERS = 1024
+#: SNS takes no more; a record that is larger goes without its payloads (API reference, OnFailure)
+_TOPIC_BYTES = 256 * 1024
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -50,6 +54,9 @@ class Ending(msgspec.Struct, frozen=True):
     condition: Condition
     invoke_count: int
     at_ms: int
+    """When, by the time of day."""
+    steady_ms: int
+    """When, by the time that deliveries and events wait by."""
     response: Response | None = None
 
     @property
@@ -66,38 +73,51 @@ def refused(error: AwsError) -> Response:
     return Response(error.status, message=error.message)
 
 
-def changes(ending: Ending, config: EventInvokeConfig) -> list[Change]:
-    """The store changes that send the result where it is to go."""
-    if ending.condition == "Success":
-        return [_to_destination(ending, config.on_success)] if config.on_success else []
-    sent: list[Change] = []
-    if config.on_failure:
-        sent.append(_to_destination(ending, config.on_failure))
+class Sent(msgspec.Struct):
+    """What becomes of a result."""
+
+    changes: list[Change] = []
+    """Send it where it is to go."""
+    event: AsyncEvent | None = None
+    """Among them, for a function."""
+    lost: list[str] = []
+    """Why it cannot go to a destination."""
+
+
+MayInvoke = Callable[[str], str]
+"""(ARN of a function) -> why the function whose result it is cannot invoke it; "" when it can."""
+
+
+def sent(ending: Ending, config: EventInvokeConfig, may_invoke: MayInvoke) -> Sent:
+    """Where the result goes: one destination, and the dead letter queue of an event that was given up."""
+    result = Sent()
+    destination = config.on_success if ending.condition == "Success" else config.on_failure
+    if destination:
+        _to_destination(ending, destination, may_invoke, result)
     dead_letters: str = ending.version.held.get("DeadLetterConfig", {}).get("TargetArn", "")
-    if dead_letters:
-        sent.append(deliveries.enqueue(_dead_letter(ending, dead_letters)))
-    return sent
+    if dead_letters and ending.condition != "Success":
+        result.changes.append(deliveries.enqueue(_dead_letter(ending, dead_letters)))
+    return result
 
 
-def _to_destination(ending: Ending, arn: str) -> Change:
+def _to_destination(ending: Ending, arn: str, may_invoke: MayInvoke, result: Sent) -> None:
     event, at_ms = ending.event, ending.at_ms
-    document = msgspec.json.encode(record(ending)).decode()
+    document = record(ending)
     service = arn.split(":")[2]
+    text = msgspec.json.encode(document)
+    if service == "sns" and len(text) > _TOPIC_BYTES:
+        for payload in ("requestPayload", "responsePayload"):
+            document.pop(payload, None)
+        text = msgspec.json.encode(document)
     if service == "lambda":
-        _, _, _, region, account, _, name, *qualifier = arn.split(":")
-        next_event = AsyncEvent(
-            account=account,
-            region=region,
-            function=name,
-            qualifier=qualifier[0] if qualifier else None,
-            request_id=str(uuid.uuid4()),
-            payload=document.encode(),
-            caller=ending.version.role,
-            sender=event.account if event.account != account else "",
-            trace_header=ending.trace_header,
-            accepted_ms=at_ms,
-        )
-        return async_event.enqueue(next_event, at_ms)
+        if len(text) > EVENT_LIMIT:
+            result.lost.append(f"its record of {len(text)} bytes is too large an event for {arn}")
+        elif why := may_invoke(arn):
+            result.lost.append(f"{arn} cannot be invoked: {why}")
+        else:
+            result.event = _next_event(ending, arn, text)
+            result.changes.append(async_event.enqueue(result.event))
+        return
     entry: dict[str, Any] = {}
     if service == "events":
         kind = "Success" if ending.condition == "Success" else "Failure"
@@ -107,24 +127,49 @@ def _to_destination(ending: Ending, arn: str) -> Change:
             "DetailType": f"Lambda Function Invocation Result - {kind}",
             "Resources": [arn, ending.function_arn],
             "Time": at_ms // 1000,
-            "Detail": document,
+            "Detail": text.decode(),
         }
         if ending.trace_header:
             entry["TraceHeader"] = ending.trace_header
     moment = datetime.fromtimestamp(at_ms / 1000, UTC)
     key = f"aws/lambda/async/{event.function}/{moment:%Y/%m/%d/%Y-%m-%dT%H.%M.%S}-{uuid.uuid4()}"
-    return deliveries.enqueue(
-        Delivery(
-            event.account,
-            event.region,
-            at_ms,
-            arn=arn,
-            message="" if entry else document,
-            entry=entry,
-            trace_header=ending.trace_header,
-            key=key if service == "s3" else "",
+    result.changes.append(
+        deliveries.enqueue(
+            Delivery(
+                event.account,
+                event.region,
+                ending.steady_ms,
+                arn=arn,
+                message="" if entry else text.decode(),
+                entry=entry,
+                key=key if service == "s3" else "",
+                trace_header=ending.trace_header,
+                origin=_origin(ending, DESTINATION_FAILURES),
+            )
         )
     )
+
+
+def _next_event(ending: Ending, arn: str, payload: bytes) -> AsyncEvent:
+    """The record, as an event for the function `arn`."""
+    event = ending.event
+    _, _, _, region, account, _, name, *qualifier = arn.split(":")
+    return AsyncEvent(
+        account=account,
+        region=region,
+        function=name,
+        qualifier=qualifier[0] if qualifier else None,
+        request_id=str(uuid.uuid4()),
+        payload=payload,
+        caller=ending.version.role,
+        sender=event.account if event.account != account else "",
+        trace_header=ending.trace_header,
+        accepted_ms=ending.steady_ms,
+    )
+
+
+def _origin(ending: Ending, metric: str) -> Origin:
+    return Origin(ending.event.function, ending.version.version, ending.event.qualifier, metric)
 
 
 def record(ending: Ending) -> dict[str, Any]:
@@ -165,11 +210,12 @@ def _dead_letter(ending: Ending, arn: str) -> Delivery:
     return Delivery(
         event.account,
         event.region,
-        ending.at_ms,
+        ending.steady_ms,
         arn=arn,
         message=payload,
         attributes=attributes,
         trace_header=ending.trace_header,
+        origin=_origin(ending, DEAD_LETTER_ERRORS),
     )
 
 

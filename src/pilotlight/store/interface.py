@@ -7,7 +7,7 @@ tests/store/conformance.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -149,6 +149,9 @@ class FeedTrimmed(StoreError):
     """The feed no longer reaches back to the revision asked for: read `revision()`, scan afresh, follow from there."""
 
 
+_NO_ROOMS: Mapping[str, int] = {}
+
+
 def _describe(change: Change) -> str:
     match change:
         case Put() | Remove():
@@ -194,17 +197,33 @@ class Store(Protocol):
         look first, then wait."""
         ...
 
-    async def claim(self, queue_prefix: str, now_ms: int, lease_ms: int, limit: int) -> list[QueueItem]:
+    async def claim(
+        self,
+        queue_prefix: str,
+        now_ms: int,
+        lease_ms: int,
+        limit: int,
+        *,
+        of_each: int | None = None,
+        rooms: Mapping[str, int] = _NO_ROOMS,
+    ) -> list[QueueItem]:
         """Take up to `limit` items due at `now_ms` from the queues whose names start with `queue_prefix`.
 
         The room is shared evenly over the queues that have something due, in turn, so that a busy queue cannot starve
-        another; within a queue, the longest due comes first. Each item is invisible to other claims until
-        `now_ms + lease_ms`, and claimable again after that unless Done, Retry or Extend came first.
+        another; within a queue, the longest due comes first. Of one queue no more than `rooms` says are taken (0
+        leaves it out), or than `of_each` (None: no bound) when `rooms` does not name it. Each item is invisible to
+        other claims until `now_ms + lease_ms`, and claimable again after that unless Done, Retry or Extend came first.
         """
         ...
 
-    async def next_due(self, queue_prefix: str) -> int | None:
-        """When (epoch ms) the next item, waiting or leased, becomes claimable; None when the queues are empty."""
+    async def next_due(self, queue_prefix: str, *, without: Collection[str] = ()) -> int | None:
+        """When (epoch ms) the next item, waiting or leased, of any queue but those in `without` becomes claimable;
+        None when there is none."""
+        ...
+
+    async def bring_forward(self, queue_prefix: str, beyond_ms: int, due_at_ms: int) -> int:
+        """Unclaimed items that are due after `beyond_ms` become due at `due_at_ms`: what was to come soon does so
+        although the clock it was timed by has been set back. Returns how many."""
         ...
 
     async def queue_depth(self, queue: str) -> int:
@@ -218,6 +237,11 @@ class Store(Protocol):
     async def release_leases(self, owner: str | None = None) -> int:
         """Free what a dead node held (default: this node's own name, for its start): claimed items are claimable at
         once, named leases free. Returns how many items."""
+        ...
+
+    async def release_items(self, queue_prefix: str, but: Collection[str]) -> int:
+        """Free what this node has claimed from the queues of `queue_prefix` under other leases than those in `but`:
+        what a claim took whose answer was lost. Returns how many items."""
         ...
 
     async def counter(self, name: str) -> int:

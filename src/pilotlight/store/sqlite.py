@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from pilotlight.store.sqlite_messages import (
     WROTE_QUEUE,
     WROTE_RECORDS,
     AcquireLease,
+    BringForward,
     ChangesSince,
     Claim,
     Close,
@@ -45,6 +46,7 @@ from pilotlight.store.sqlite_messages import (
     NextDue,
     Opening,
     QueueDepth,
+    ReleaseItems,
     ReleaseLease,
     ReleaseOwner,
     Request,
@@ -58,6 +60,7 @@ logger = logging.getLogger(__name__)
 
 #: how many revisions the change feed reaches back
 FEED_REVISIONS = 100_000
+_NO_ROOMS: Mapping[str, int] = {}
 _ENCODER = msgspec.msgpack.Encoder()
 _FAILURE = msgspec.msgpack.Decoder(Failure)
 
@@ -140,14 +143,30 @@ class SqliteStore:
     async def transact(self, changes: Sequence[Change]) -> int:
         return await self._ask(Transact(list(changes), self._clock.time_ms()))
 
-    async def claim(self, queue_prefix: str, now_ms: int, lease_ms: int, limit: int) -> list[QueueItem]:
-        return await self._ask(Claim(queue_prefix, now_ms, lease_ms, limit))
+    async def claim(
+        self,
+        queue_prefix: str,
+        now_ms: int,
+        lease_ms: int,
+        limit: int,
+        *,
+        of_each: int | None = None,
+        rooms: Mapping[str, int] = _NO_ROOMS,
+    ) -> list[QueueItem]:
+        bound = limit if of_each is None else of_each
+        return await self._ask(Claim(queue_prefix, now_ms, lease_ms, limit, bound, dict(rooms)))
+
+    async def bring_forward(self, queue_prefix: str, beyond_ms: int, due_at_ms: int) -> int:
+        return await self._ask(BringForward(queue_prefix, beyond_ms, due_at_ms))
 
     async def extend(self, queue: str, item_id: str, lease: str, until_ms: int) -> None:
         await self.transact([Extend(queue, item_id, lease, until_ms)])
 
     async def release_leases(self, owner: str | None = None) -> int:
         return await self._ask(ReleaseOwner(self._owner if owner is None else owner))
+
+    async def release_items(self, queue_prefix: str, but: Collection[str]) -> int:
+        return await self._ask(ReleaseItems(queue_prefix, list(but)))
 
     async def acquire_lease(self, name: str, owner: str, ttl_ms: int, now_ms: int) -> bool:
         return await self._ask(AcquireLease(name, owner, ttl_ms, now_ms))
@@ -167,8 +186,8 @@ class SqliteStore:
     async def changes_since(self, revision: int, limit: int = 1000) -> list[ChangeEvent]:
         return await self._ask(ChangesSince(revision, limit))
 
-    async def next_due(self, queue_prefix: str) -> int | None:
-        return await self._ask(NextDue(queue_prefix))
+    async def next_due(self, queue_prefix: str, *, without: Collection[str] = ()) -> int | None:
+        return await self._ask(NextDue(queue_prefix, list(without)))
 
     async def queue_depth(self, queue: str) -> int:
         return await self._ask(QueueDepth(queue))

@@ -30,12 +30,14 @@ from pilotlight.store.lock import DirectoryLock
 from pilotlight.store.sqlite_connection import Connection
 from pilotlight.store.sqlite_messages import (
     AcquireLease,
+    BringForward,
     ChangesSince,
     Claim,
     Counter,
     Get,
     NextDue,
     QueueDepth,
+    ReleaseItems,
     ReleaseLease,
     ReleaseOwner,
     Request,
@@ -108,8 +110,9 @@ class Engine:
                 return self.revision
             case ChangesSince(revision, limit):
                 return self._changes_since(revision, limit)
-            case NextDue(prefix):
-                return self._rows("next_due", prefix, prefix + _LAST)[0][0]
+            case NextDue(prefix, without):
+                rows = self._rows("next_due", prefix, prefix + _LAST, len(without) + 1)
+                return next((due_ms for queue, due_ms in rows if queue not in without), None)
             case QueueDepth(queue):
                 return self._rows("queue_depth", queue)[0][0]
             case Counter(name):
@@ -130,11 +133,22 @@ class Engine:
         match request:
             case Claim():
                 return self._claim(request)
+            case BringForward(prefix, beyond_ms, due_at_ms):
+                brought = self._rows_changed("items_bring_forward", due_at_ms, prefix, prefix + _LAST, beyond_ms)
+                self.wrote_queue = brought > 0
+                return brought
             case ReleaseOwner(owner):
                 released = self._rows_changed("items_release", owner)
                 self._execute(self._queries["leases_release"], (owner,))
                 self.wrote_queue = released > 0
                 return released
+            case ReleaseItems(prefix, but):
+                claimed = self._rows("items_claimed", prefix, prefix + _LAST, self._owner)
+                lost = [(queue, item_id) for queue, item_id, lease in claimed if lease not in but]
+                for queue, item_id in lost:
+                    self._execute(self._queries["item_release"], (queue, item_id))
+                self.wrote_queue = bool(lost)
+                return len(lost)
             case AcquireLease(name, owner, ttl_ms, now_ms):
                 return self._rows_changed("lease_acquire", name, owner, now_ms + ttl_ms, now_ms) > 0
             case ReleaseLease(name, owner):
@@ -217,28 +231,33 @@ class Engine:
         queues = self._queues_due(claim)
         if queues:
             self._turns[claim.queue_prefix] = queues[-1]
+        rooms = {queue: claim.rooms.get(queue, claim.of_each) for queue in queues}
         while queues and len(claimed) < claim.limit:
             share = max(1, (claim.limit - len(claimed)) // len(queues))
             hungry: list[str] = []
             for queue in queues:
-                room = min(share, claim.limit - len(claimed))
+                room = min(share, rooms[queue], claim.limit - len(claimed))
                 if room <= 0:
-                    break
+                    continue
                 items = self._claim_from(queue, lease, claim, room)
                 claimed += items
-                if len(items) == share:
+                rooms[queue] -= len(items)
+                if len(items) == share and rooms[queue]:
                     hungry.append(queue)
             queues = hungry
         return claimed
 
     def _queues_due(self, claim: Claim) -> list[str]:
-        """At most `limit` of them, in turn: those after the last one served, then round from the start."""
+        """At most `limit` of them that have room, in turn: those after the last one served, then round from the
+        start."""
         prefix, turn = claim.queue_prefix, self._turns.get(claim.queue_prefix)
         start = prefix if turn is None else turn + _NEXT
-        rows = self._rows("queues_due", start, prefix + _LAST, claim.now_ms, claim.limit)
-        if turn is not None and len(rows) < claim.limit:
-            rows += self._rows("queues_due", prefix, start, claim.now_ms, claim.limit - len(rows))
-        return [row[0] for row in rows]
+        full = {queue for queue, room in claim.rooms.items() if room <= 0}
+        limit = claim.limit + len(full)
+        rows = self._rows("queues_due", start, prefix + _LAST, claim.now_ms, limit)
+        if turn is not None and len(rows) < limit:
+            rows += self._rows("queues_due", prefix, start, claim.now_ms, limit - len(rows))
+        return [row[0] for row in rows if row[0] not in full][: claim.limit]
 
     def _claim_from(self, queue: str, lease: str, claim: Claim, room: int) -> list[QueueItem]:
         until_ms = claim.now_ms + claim.lease_ms

@@ -50,10 +50,23 @@ class Claim(msgspec.Struct, frozen=True, array_like=True, tag=True):
     now_ms: int
     lease_ms: int
     limit: int
+    of_each: int
+    rooms: dict[str, int]
+
+
+class BringForward(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    queue_prefix: str
+    beyond_ms: int
+    due_at_ms: int
 
 
 class ReleaseOwner(msgspec.Struct, frozen=True, array_like=True, tag=True):
     owner: str
+
+
+class ReleaseItems(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    queue_prefix: str
+    but: list[str]
 
 
 class AcquireLease(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -91,6 +104,7 @@ class ChangesSince(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 class NextDue(msgspec.Struct, frozen=True, array_like=True, tag=True):
     queue_prefix: str
+    without: list[str]
 
 
 class QueueDepth(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -105,7 +119,7 @@ class Close(msgspec.Struct, frozen=True, array_like=True, tag=True):
     pass
 
 
-Write = Transact | Claim | ReleaseOwner | AcquireLease | ReleaseLease
+Write = Transact | Claim | BringForward | ReleaseOwner | ReleaseItems | AcquireLease | ReleaseLease
 Read = Get | Scan | Revision | ChangesSince | NextDue | QueueDepth | Counter
 Request = Write | Read | Close
 
@@ -113,7 +127,9 @@ Request = Write | Read | Close
 ANSWERS: dict[type[Request], msgspec.msgpack.Decoder[Any]] = {
     Transact: msgspec.msgpack.Decoder(int),
     Claim: msgspec.msgpack.Decoder(list[QueueItem]),
+    BringForward: msgspec.msgpack.Decoder(int),
     ReleaseOwner: msgspec.msgpack.Decoder(int),
+    ReleaseItems: msgspec.msgpack.Decoder(int),
     AcquireLease: msgspec.msgpack.Decoder(bool),
     ReleaseLease: msgspec.msgpack.Decoder(bool),
     Get: msgspec.msgpack.Decoder(Record | None),

@@ -1,5 +1,10 @@
-"""Carries what is on its way (invoke/deliveries.py) to queues, topics, event buses and buckets, with back-off until it
-is taken: S3's events, the results of asynchronous invocations."""
+"""Carries what is on its way (invoke/deliveries.py) to queues, topics, event buses and buckets: S3's events, results of
+asynchronous invocations. The queue worker claims and records; here is what becomes of what was not taken.
+
+A target that is down is tried again for a day, with back-off, one delivery at a time. A target that is missing, or that
+does not let us in, gets a minute, for it may only be being made; AWS gives no figure. What a target refuses for what it
+is (too large, say) is given up at once, since it would be refused for ever.
+"""
 
 from __future__ import annotations
 
@@ -12,49 +17,60 @@ import msgspec
 from pilotlight.clock import Clock
 from pilotlight.errors import ServiceUnavailableException
 from pilotlight.invoke.deliveries import QUEUE_PREFIX, Delivery, enqueue
-from pilotlight.store.interface import Change, Done, QueueItem, Retry, Store, StoreError
+from pilotlight.invoke.lanes import Bounds
+from pilotlight.invoke.queue_worker import LEASE_MS, QueueWorker, Work
+from pilotlight.store.interface import Change, Done, Retry, Store
 from pilotlight.triggers.s3_event import NOTIFICATION_SUBJECT
-from pilotlight.triggers.targets import TargetFault, Targets
+from pilotlight.triggers.targets import Fault, TargetFault, Targets
 
 logger = logging.getLogger(__name__)
 
-LEASE_MS = 120_000
-AT_ONCE = 16
+BOUNDS = Bounds(total=256, base=4, most=16)
 FIRST_WAIT_MS = 1_000
-LAST_WAIT_MS = 300_000
-MAX_AGE_MS = 24 * 3600 * 1000
-_LOOK_AGAIN_MS = 60_000
+LAST_WAIT_MS = 60_000
+DOWN_MS = 24 * 3600 * 1000
+MISSING_MS = 60_000
+#: trouble that was longer ago is none any more
+_FORGET_MS = 600_000
 #: where S3's events lay when there were no other deliveries, and no subject in them
 _FORMER_PREFIX = "s3-deliveries/"
+_MAY_COME = (Fault.MISSING, Fault.DENIED)
 _EVER_MS = 2**53
 _TAKEN_OVER_AT_ONCE = 100
 
 
-class Deliverer:
-    """`start`, `stop`. Targets do not wait for each other: a slow one takes up one of `AT_ONCE` places, no more."""
+class _Trouble(msgspec.Struct):
+    """With one target, since it last took something."""
 
-    def __init__(self, store: Store, clock: Clock, targets: Targets) -> None:
+    since_ms: int
+    last_ms: int
+    attempts: int = 0
+
+
+class Deliverer:
+    """`start`, `stop`. Targets do not wait for each other. `lost` is told of what is given up."""
+
+    def __init__(self, store: Store, clock: Clock, targets: Targets, lost: Callable[[Delivery], None]) -> None:
         self._store = store
         self._clock = clock
         self._targets = targets
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._lost = lost
+        self._worker = QueueWorker(store=store, clock=clock, prefix=QUEUE_PREFIX, bounds=BOUNDS, handle=self._begin)
         self._under_way: set[asyncio.Task[None]] = set()
-        self._unsubscribe: Callable[[], None] | None = None
+        self._troubles: dict[str, _Trouble] = {}
+        """By queue, which is by target."""
 
     async def start(self) -> None:
         await self._take_over()
-        self._unsubscribe = self._store.subscribe(self._wake.set, on="queue")
-        self._task = asyncio.create_task(self._run())
+        self._worker.start()
 
     async def stop(self) -> None:
         """What is under way is left to its lease, and is delivered again after the next start."""
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-        tasks = [task for task in (self._task, *self._under_way) if task is not None]
+        tasks = list(self._under_way)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._worker.stop()
 
     async def _take_over(self) -> None:
         """Moves what an earlier Pilotlight left waiting to where deliveries wait now."""
@@ -66,59 +82,53 @@ class Deliverer:
                 moved += [Done(item.queue, item.item_id, item.lease), enqueue(delivery)]
             await self._store.transact(moved)
 
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            try:
-                room = AT_ONCE - len(self._under_way)
-                items: list[QueueItem] = []
-                if room > 0:
-                    items = await self._store.claim(QUEUE_PREFIX, self._clock.time_ms(), LEASE_MS, room)
-                for item in items:
-                    task = asyncio.create_task(self._settle(item))
-                    self._under_way.add(task)
-                    task.add_done_callback(self._ended)
-                if not items:
-                    await self._wait(room > 0)
-            except StoreError:
-                logger.exception("the deliveries could not be read; trying again")
-                await self._clock.sleep_until(self._clock.time_ms() + FIRST_WAIT_MS)
+    def _begin(self, work: Work) -> None:
+        delivery = msgspec.msgpack.decode(work.item.body, type=Delivery)
+        task = asyncio.create_task(self._deliver(work, delivery))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
-        self._wake.set()
-
-    async def _wait(self, has_room: bool) -> None:
-        """Until something was committed or has ended, or the next delivery is due."""
-        due_ms = await self._store.next_due(QUEUE_PREFIX) if has_room else None
-        woken = asyncio.ensure_future(self._wake.wait())
-        due = asyncio.ensure_future(
-            self._clock.sleep_until(due_ms if due_ms is not None else self._clock.time_ms() + _LOOK_AGAIN_MS)
-        )
-        try:
-            await asyncio.wait({woken, due}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            woken.cancel()
-            due.cancel()
-
-    async def _settle(self, item: QueueItem) -> None:
-        try:
-            await self._store.transact([await self._deliver(item)])
-        except Exception:
-            # Not lost: its lease ends, and it is sent again. At least once is the promise.
-            logger.exception("a delivery could not be finished")
-
-    async def _deliver(self, item: QueueItem) -> Change:
-        delivery = msgspec.msgpack.decode(item.body, type=Delivery)
-        done = Done(item.queue, item.item_id, item.lease)
+    async def _deliver(self, work: Work, delivery: Delivery) -> None:
         try:
             await self._targets.deliver(delivery)
-        except (TargetFault, ServiceUnavailableException) as error:
-            target = delivery.arn or "EventBridge"
-            if self._clock.time_ms() - delivery.accepted_ms >= MAX_AGE_MS:
-                logger.warning("a delivery to %s is given up after a day: %s", target, error)
-                return done
-            logger.info("a delivery to %s was not taken and will be made again: %s", target, error)
-            wait_ms = min(FIRST_WAIT_MS << min(item.attempts - 1, 20), LAST_WAIT_MS)
-            return Retry(item.queue, item.item_id, item.lease, self._clock.time_ms() + wait_ms)
-        return done
+        except TargetFault as error:
+            self._not_taken(work, delivery, error.fault, error)
+        except ServiceUnavailableException as error:
+            self._not_taken(work, delivery, Fault.DOWN, error)
+        except Exception as error:
+            logger.exception("a delivery to %s failed for a reason of ours", _target(delivery))
+            self._not_taken(work, delivery, Fault.DOWN, error)
+        else:
+            self._troubles.pop(work.item.queue, None)
+            work.end(lambda: [_done(work)])
+
+    def _not_taken(self, work: Work, delivery: Delivery, fault: Fault, error: Exception) -> None:
+        now_ms = self._clock.steady_ms()
+        trouble = self._troubles.get(work.item.queue)
+        if trouble is None or now_ms - trouble.last_ms > _FORGET_MS:
+            trouble = self._troubles[work.item.queue] = _Trouble(now_ms, now_ms)
+        trouble.last_ms = now_ms
+        if (
+            fault is Fault.REFUSED
+            or (fault in _MAY_COME and now_ms - trouble.since_ms >= MISSING_MS)
+            or now_ms - delivery.accepted_ms >= DOWN_MS
+        ):
+            logger.warning("a delivery to %s is given up (%s): %s", _target(delivery), fault.value, error)
+            self._lost(delivery)
+            work.end(lambda: [_done(work)])
+            return
+        logger.info("a delivery to %s was not taken and will be made again: %s", _target(delivery), error)
+        until_ms = now_ms + min(FIRST_WAIT_MS << min(trouble.attempts, 20), LAST_WAIT_MS)
+        if fault in _MAY_COME:
+            until_ms = min(until_ms, trouble.since_ms + MISSING_MS)
+        trouble.attempts += 1
+        item = work.item
+        work.refuse(lambda: [Retry(item.queue, item.item_id, item.lease, until_ms)], until_ms)
+
+
+def _target(delivery: Delivery) -> str:
+    return delivery.arn or "EventBridge"
+
+
+def _done(work: Work) -> Change:
+    return Done(work.item.queue, work.item.item_id, work.item.lease)

@@ -24,7 +24,7 @@ from pilotlight.store.interface import Change, Put, Remove, Store, StoreError
 from pilotlight.triggers.s3_backend import S3Backend
 from pilotlight.triggers.s3_configuration import BucketNotifications, Target, argument_name, parse, render
 from pilotlight.triggers.s3_event import NOTIFICATION_SUBJECT, test_event
-from pilotlight.triggers.targets import TargetFault, Targets
+from pilotlight.triggers.targets import Fault, TargetFault, Targets
 from pilotlight.wire.messages import WireRequest, WireResponse
 
 logger = logging.getLogger(__name__)
@@ -180,14 +180,14 @@ class S3Notifications:
                 Delivery(
                     wanted.account,
                     wanted.region,
-                    self._clock.time_ms(),
+                    self._clock.steady_ms(),
                     arn=target.arn,
                     message=message,
                     subject=NOTIFICATION_SUBJECT,
                 )
             )
         except TargetFault as fault:
-            if fault.missing:
+            if fault.fault is Fault.MISSING:
                 return target.arn, f"The destination {noun} does not exist"
             return (
                 target.arn,

@@ -167,7 +167,7 @@ class S3Tap:
                 delivery = Delivery(
                     target.account,
                     target.region,
-                    self._clock.time_ms(),
+                    self._clock.steady_ms(),
                     arn=target.arn,
                     message=payload.decode(),
                     subject=NOTIFICATION_SUBJECT,
@@ -177,7 +177,9 @@ class S3Tap:
         if settings.event_bridge:
             entry = event_bridge_entry(event, facts, bucket=settings.bucket, sequencer=sequencer)
             if entry is not None:
-                changes.append(enqueue(Delivery(settings.account, settings.region, self._clock.time_ms(), entry=entry)))
+                changes.append(
+                    enqueue(Delivery(settings.account, settings.region, self._clock.steady_ms(), entry=entry))
+                )
         return changes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,16 +14,27 @@ from pilotlight.triggers.s3_backend import Request
 from pilotlight.wire.messages import WireResponse
 from pilotlight.wire.s3_address import object_path
 
-#: SQS in its JSON and its query protocol, SNS
-_MISSING = ("QueueDoesNotExist", "NonExistentQueue", "NotFound")
+#: codes of SQS (in its JSON and its query protocol), SNS, EventBridge and S3
+_MISSING = ("QueueDoesNotExist", "NonExistentQueue", "NotFound", "NoSuchBucket")
+_DENIED = ("AccessDenied", "AuthorizationError", "NotAuthorized", "InvalidClientTokenId", "InvalidAccessKeyId")
+_BUSY = ("Throttl", "TooManyRequests", "OverLimit", "SlowDown", "RequestTimeout")
+
+
+class Fault(Enum):
+    """Why a target did not take what it was sent."""
+
+    DOWN = "the target is down or busy"
+    MISSING = "there is no such target"
+    DENIED = "it does not let us in"
+    REFUSED = "it would never take it"
 
 
 class TargetFault(Exception):
-    """The target did not take it. `missing`: there is no such target."""
+    """The target did not take it."""
 
-    def __init__(self, message: str, missing: bool = False) -> None:
+    def __init__(self, message: str, fault: Fault) -> None:
         super().__init__(message)
-        self.missing = missing
+        self.fault = fault
 
 
 class Targets:
@@ -54,7 +66,9 @@ class Targets:
             "application/x-amz-json-1.1",
         )
         if answer.get("FailedEntryCount"):
-            raise TargetFault(f"EventBridge refused the event: {answer.get('Entries')}")
+            text = str(answer.get("Entries"))
+            fault = Fault.MISSING if "NotFound" in text else Fault.DOWN if "Internal" in text else Fault.REFUSED
+            raise TargetFault(f"EventBridge refused the event: {text}", fault)
 
     async def _put_object(self, delivery: Delivery) -> None:
         bucket = delivery.arn.rpartition(":")[2]
@@ -134,7 +148,7 @@ class Targets:
         try:
             return msgspec.json.decode(body, type=dict[str, Any]) if body else {}
         except msgspec.DecodeError as error:
-            raise TargetFault(f"answered what is not JSON: {error}") from error
+            raise TargetFault(f"answered what is not JSON: {error}", Fault.DOWN) from error
 
 
 def _traced(delivery: Delivery) -> dict[str, str]:
@@ -146,4 +160,15 @@ def _check(response: WireResponse) -> bytes:
     if response.status < 300:
         return body
     text = body[:500].decode(errors="replace")
-    raise TargetFault(f"answered {response.status}: {text}", missing=any(code in text for code in _MISSING))
+    raise TargetFault(f"answered {response.status}: {text}", _fault(response.status, text))
+
+
+def _fault(status: int, text: str) -> Fault:
+    """By the code in an error's text, else by its status."""
+    if any(code in text for code in _BUSY):
+        return Fault.DOWN
+    if any(code in text for code in _MISSING):
+        return Fault.MISSING
+    if status in (401, 403) or any(code in text for code in _DENIED):
+        return Fault.DENIED
+    return Fault.REFUSED if 400 <= status < 500 and status not in (408, 429) else Fault.DOWN

@@ -96,14 +96,15 @@ WHERE queue = $4 AND item_id IN (
 RETURNING item_id, body, attempts, due_at_ms, enqueued_at_ms;
 
 -- name: next_due
--- When the first item of any queue between two names becomes claimable: walks from queue to queue.
+-- The queues between two names whose first item becomes claimable soonest, and when: walks from queue to queue.
 WITH RECURSIVE walk(queue) AS (
     SELECT MIN(queue) FROM queue_items WHERE queue >= $1 AND queue < $2
     UNION ALL
     SELECT (SELECT MIN(queue) FROM queue_items WHERE queue > walk.queue AND queue < $2)
     FROM walk WHERE walk.queue IS NOT NULL)
-SELECT MIN((SELECT MIN(available_at_ms) FROM queue_items WHERE queue_items.queue = walk.queue))
-FROM walk WHERE walk.queue IS NOT NULL;
+SELECT walk.queue, (SELECT MIN(available_at_ms) FROM queue_items WHERE queue_items.queue = walk.queue) AS first_ms
+FROM walk WHERE walk.queue IS NOT NULL
+ORDER BY first_ms LIMIT $3;
 
 -- name: queue_depth
 -- How many items are on one queue, claimed ones included.
@@ -113,6 +114,21 @@ SELECT COUNT(*) FROM queue_items WHERE queue = $1;
 -- Make every item a dead owner had claimed claimable at once; found through the index, so bodies are not read.
 UPDATE queue_items SET lease = '', owner = '', available_at_ms = due_at_ms
 WHERE (queue, item_id) IN (SELECT queue, item_id FROM queue_items WHERE owner = $1);
+
+-- name: items_claimed
+-- What an owner has claimed from the queues between two names, and under which leases.
+SELECT queue, item_id, lease FROM queue_items WHERE (queue, item_id) IN (
+    SELECT queue, item_id FROM queue_items WHERE queue >= $1 AND queue < $2 AND owner = $3);
+
+-- name: item_release
+-- Make one claimed item claimable at once.
+UPDATE queue_items SET lease = '', owner = '', available_at_ms = due_at_ms WHERE queue = $1 AND item_id = $2;
+
+-- name: items_bring_forward
+-- Make what lies too far ahead on the queues between two names due; found through the index, so bodies are not read.
+UPDATE queue_items SET due_at_ms = $1, available_at_ms = $1
+WHERE lease = '' AND (queue, item_id) IN (
+    SELECT queue, item_id FROM queue_items WHERE queue >= $2 AND queue < $3 AND available_at_ms > $4);
 
 -- name: counter_add
 -- Add to a counter, which starts at nought.
