@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from pathlib import Path
 
@@ -242,18 +241,18 @@ async def test_a_function_with_hundreds_of_slow_events_keeps_no_other_waiting(un
     clock = ManualClock()
     async with running_node(clock=clock, state_delay_ms=0) as node:
         client = node.client("lambda")
-        await node.call(create, client, unique_name, "import time\ndef handler(e, c):\n    time.sleep(1)\n", Timeout=30)
+        await node.call(
+            create, client, unique_name, "import time\ndef handler(e, c):\n    time.sleep(60)\n", Timeout=90
+        )
         await node.call(create, client, other, "def handler(e, c):\n    return 1\n")
         events = [_event(unique_name, clock.steady_ms()) for _ in range(500)]
         await node.node.store.transact([enqueue(event) for event in events])
         await eventually_async(lambda: node.node.concurrent_executions >= 32, what="the slow ones run")
-        began = time.monotonic()
         request_id = await _send(node, other)
 
         async def has_run() -> bool:
             return await _runs(node, other, request_id) == 1
 
-        await eventually_async(has_run, within_s=5)
-        assert await node.node.store.queue_depth(f"async/000000000000/us-east-1/{unique_name}") > 100, "while they wait"
-        assert time.monotonic() - began < 3
+        await eventually_async(has_run, within_s=10, what="the other's event ran long before one of these has ended")
+        assert await node.node.store.queue_depth(f"async/000000000000/us-east-1/{unique_name}") == 500
         await eventually_async(lambda: node.node.concurrent_executions > 64, what="more than at first")
