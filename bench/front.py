@@ -30,6 +30,7 @@ from pilotlight.clock import SystemClock
 from pilotlight.front.server import Front
 from pilotlight.invoke.messages import InvokeReply, InvokeRequest
 from pilotlight.settings import Settings
+from pilotlight.triggers.function_urls import FunctionUrls
 from pilotlight.wire.messages import WireRequest, WireResponse
 
 INVOCATION = "/2015-03-31/functions/hello/invocations"
@@ -95,6 +96,7 @@ def serve_front(ready: Ready, **settings: Any) -> None:
             code_download=download,
             credentials=CredentialIssuer(os.urandom(32)),
             health=dict,
+            function_urls=FunctionUrls(lambda *key: None, SystemClock(), "localhost"),
         )
         await front.start()
         ready.send(front.port)

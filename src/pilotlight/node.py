@@ -59,6 +59,7 @@ from pilotlight.store.interface import Change, Store
 from pilotlight.store.packages import Packages
 from pilotlight.store.sqlite import open_sqlite
 from pilotlight.triggers.deliverer import Deliverer
+from pilotlight.triggers.function_urls import FunctionUrls
 from pilotlight.triggers.s3_tap import S3Tap
 from pilotlight.triggers.targets import Targets
 from pilotlight.wire.messages import WireRequest, WireResponse
@@ -218,6 +219,8 @@ class Node:
             invoker=invoker,
         )
         warn_of_unpolled(operations)
+        function_urls = FunctionUrls(catalog.function, clock, settings.url_domain)
+        catalog.subscribe_functions(function_urls.follow)
         self._front = front = Front(
             settings=settings,
             clock=clock,
@@ -230,6 +233,7 @@ class Node:
             code_download=code_location.download,
             credentials=credentials,
             health=self._health,
+            function_urls=function_urls,
             pages={"/_pilotlight/s3-events": self._s3_events},
         )
         await front.start()

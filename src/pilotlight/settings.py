@@ -28,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     allowed_hosts: tuple[str, ...] = ()
     #: Origins a browser page may call from; none by default
     allowed_origins: tuple[str, ...] = ()
+    #: what function URLs are names under: ID.lambda-url.REGION. and this
+    url_domain: str = "localhost"
     #: how long a create stays Pending and an update InProgress
     state_delay_ms: int = 100
     #: how a function is confined: `auto` takes the best the machine allows and says which

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -173,25 +172,3 @@ async def test_tenants_and_durable_names(node: RunningNode) -> None:
     assert (await message(FunctionName="durable", Qualifier="$LATEST"))[0] == "NotImplementedException"
     assert (await message(FunctionName="plain", DurableExecutionName="x"))[0] == invalid
     assert json.loads((await node.call(client.invoke, FunctionName="plain", Payload=b"2"))["Payload"].read()) == 2
-
-
-async def test_a_function_urls_host_says_that_it_is_not_served_yet(node: RunningNode) -> None:
-    async def ask(path: str, host: str) -> tuple[bytes, bytes]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
-        writer.write(
-            f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}".encode()
-        )
-        answer = await reader.read()
-        writer.close()
-        head, _, body = answer.partition(b"\r\n\r\n")
-        return head, body
-
-    await node.call(create, node.client("lambda"), "a", ECHO)
-    for host in ("abc.lambda-url.us-east-1.localhost", f"ABC.lambda-url.us-east-1.localhost:{node.port}"):
-        for path in ("/", "/some/path", "/2015-03-31/functions/a/invocations", "/_pilotlight/health"):
-            head, body = await ask(path, host)
-            assert head.startswith(b"HTTP/1.1 501 ")
-            assert b"x-amzn-errortype: notimplementedexception" in head.lower()
-            assert "function URL" in json.loads(body)["message"]
-    head, _ = await ask("/2015-03-31/functions/a/invocations", "localhost")
-    assert head.startswith(b"HTTP/1.1 200 ")

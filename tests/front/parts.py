@@ -10,12 +10,16 @@ from typing import Any
 
 import msgspec
 
+from pilotlight.catalog.attached import UrlConfig
 from pilotlight.catalog.credentials import CredentialIssuer, Identity
+from pilotlight.catalog.records import Function
+from pilotlight.catalog.views import FunctionKey, FunctionView
 from pilotlight.clock import Clock, SystemClock
 from pilotlight.front.router import Destination
 from pilotlight.front.server import Front
 from pilotlight.invoke.messages import InvokeReply, InvokeRequest
 from pilotlight.settings import Settings
+from pilotlight.triggers.function_urls import FunctionUrls
 from pilotlight.wire.messages import WireRequest, WireResponse
 from tests.support import aws_client
 
@@ -115,10 +119,46 @@ class RecordingForward:
         await send({"type": "http.response.body", "body": self.body})
 
 
+PUBLIC = (
+    {"Effect": "Allow", "Principal": "*", "Action": "lambda:InvokeFunctionUrl", "Resource": "*"},
+    {"Effect": "Allow", "Principal": "*", "Action": "lambda:InvokeFunction", "Resource": "*"},
+)
+
+
+class KnownUrls:
+    """Function URLs as the node serves them, of functions that are in no catalog."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._functions: dict[FunctionKey, FunctionView] = {}
+        self.served = FunctionUrls(lambda *key: self._functions.get(key), clock, "localhost")
+
+    def add(
+        self, url_id: str = "abc123", alias: str = "", *, policies: Any = None, name: str = "hello", **config: Any
+    ) -> str:
+        """Its host. Open to everybody unless it is AWS_IAM's or `policies` say otherwise."""
+        url = UrlConfig(url_id=url_id, **{"auth_type": "NONE", **config})
+        statements = {alias: PUBLIC} if policies is None else policies
+        function = Function(
+            account="123456789012", region="eu-west-1", name=name, urls={alias: url}, policies=statements
+        )
+        key = (function.account, function.region, function.name)
+        self._functions[key] = FunctionView(function, 1, {}, {})
+        self.served.follow(key, function)
+        return f"{url_id}.lambda-url.eu-west-1.localhost:4566"
+
+    def remove(self, name: str = "hello") -> None:
+        key = ("123456789012", "eu-west-1", name)
+        del self._functions[key]
+        self.served.follow(key, None)
+
+
 class RunningFront:
     """What a test has in hand."""
 
-    def __init__(self, front: Front, invoker: EchoInvoker, clock: Clock, issuer: CredentialIssuer) -> None:
+    def __init__(
+        self, front: Front, invoker: EchoInvoker, clock: Clock, issuer: CredentialIssuer, urls: KnownUrls
+    ) -> None:
+        self.urls = urls
         self.front = front
         self.invoker = invoker
         self.clock = clock
@@ -162,6 +202,7 @@ async def running_front(clock: Clock | None = None, **settings: Any) -> AsyncIte
     clock = clock or SystemClock()
     issuer = CredentialIssuer(b"0123456789abcdef0123456789abcdef")
     invoker = EchoInvoker()
+    urls = KnownUrls(clock)
     running: RunningFront
 
     async def download(path: str, query: str) -> WireResponse:
@@ -182,8 +223,9 @@ async def running_front(clock: Clock | None = None, **settings: Any) -> AsyncIte
         code_download=download,
         credentials=issuer,
         health=lambda: {"functions": 3},
+        function_urls=urls.served,
     )
-    running = RunningFront(front, invoker, clock, issuer)
+    running = RunningFront(front, invoker, clock, issuer, urls)
     await front.start()
     try:
         yield running
@@ -201,6 +243,7 @@ class Answer(msgspec.Struct):
     headers: dict[str, str]
     body: bytes
     version: str
+    cookies: list[str] = []
 
     @property
     def json(self) -> Any:
@@ -227,14 +270,18 @@ class RawClient:
             raise ConnectionError("closed without an answer")
         version, status, *_ = first.decode().split(" ")
         headers: dict[str, str] = {}
+        cookies: list[str] = []
         while (line := await self.line()) not in (b"\r\n", b""):
             name, _, value = line.decode("latin-1").partition(":")
+            if name.lower() == "set-cookie":
+                cookies.append(value.strip())
+                continue
             assert name.lower() not in headers, f"{name} is given twice"
             headers[name.lower()] = value.strip()
         if int(status) == 100:
             return Answer(100, headers, b"", version)
         body = b""
-        if head_request or int(status) == 204:
+        if head_request or int(status) in (204, 304):
             pass
         elif "content-length" in headers:
             body = await asyncio.wait_for(self.reader.readexactly(int(headers["content-length"])), 10)
@@ -245,7 +292,7 @@ class RawClient:
             await self.line()
         else:
             body = await asyncio.wait_for(self.reader.read(), 10)
-        return Answer(int(status), headers, body, version)
+        return Answer(int(status), headers, body, version, cookies)
 
     async def closed(self, within_s: float = 10) -> bool:
         """Whether the server closes the connection (after what it still has to say)."""

@@ -50,7 +50,7 @@ def signed(service_name: str) -> str:
         (head(host="s3.localhost:4566", path="/photos/key"), "s3"),
         (head(host="photos.localhost:4566", path="/2015-03-31/functions/x"), "s3"),
         (head(host="my.photos.localhost"), "s3"),
-        (head(host="abc123.lambda-url.us-east-1.localhost"), "lambda-url"),
+        (head(host="abc123.lambda-url.us-east-1.localhost"), "lambda"),
         (head(path="/2015-03-31/functions/f"), "lambda"),
         (head(path="/2018-10-31/layers"), "lambda"),
         (head(path="/2015-03-31/event-source-mappings/"), "lambda"),

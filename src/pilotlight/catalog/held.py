@@ -45,7 +45,6 @@ HELD: dict[str, str] = {
     "Permissions, resource policies": (
         "Judged when a bucket or another account calls; callers of the same account are not judged."
     ),
-    "Function URL configs": "A request to such a URL is answered with a sentence (501).",
     "Event source mappings": "Their states move; nothing is polled.",
     "Runtime management configs": "There is one build of each runtime, so nothing ever changes under a function.",
     "Code signing configs": (

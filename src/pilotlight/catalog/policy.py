@@ -17,6 +17,7 @@ from pilotlight.catalog.policy_conditions import arn_like, glob_like, met, texts
 __all__ = [
     "AWS_HEAD",
     "INVOKE",
+    "INVOKE_URL",
     "Request",
     "Statement",
     "account_may",
@@ -25,11 +26,13 @@ __all__ = [
     "document",
     "is_public",
     "may_invoke",
+    "may_invoke_url",
 ]
 
 Statement = dict[str, Any]
 
 INVOKE = "lambda:InvokeFunction"
+INVOKE_URL = "lambda:InvokeFunctionUrl"
 
 #: what AddPermission's statements are put under
 AWS_HEAD: dict[str, Any] = {"Version": "2012-10-17", "Id": "default"}
@@ -81,6 +84,26 @@ def may_invoke(
     context = {"lambda:invokedviafunctionurl": "false", **{key: value for key, value in named.items() if value}}
     request = Request(action=INVOKE, resource=resource, service=principal_service, context=context)
     return allows(statements, request)
+
+
+def may_invoke_url(
+    statements: Iterable[Statement], auth_type: str, resource: str, account: str = "", caller: str = ""
+) -> bool:
+    """Whether the policy opens a function's URL: to everybody, or to `caller` in another account (12 digits).
+
+    Two actions must be allowed, the URL's and the function's, the latter perhaps only for invocations through a URL.
+    `resource` is the ARN of the function, or of the alias whose URL it is. Source: developer guide, "Control access to
+    Lambda function URLs", as it stands for all URLs since the grace for those made before October 2025 is over.
+    """
+    context = {"lambda:functionurlauthtype": auth_type, "lambda:invokedviafunctionurl": "true"}
+    if account:
+        context["aws:principalaccount"] = account
+        context["aws:principalarn"] = _without_session(caller)
+    known = tuple(statements)
+    return all(
+        allows(known, Request(action=action, resource=resource, account=account, caller=caller, context=context))
+        for action in (INVOKE_URL, INVOKE)
+    )
 
 
 def account_may(

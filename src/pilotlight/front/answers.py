@@ -61,15 +61,27 @@ def whole(
     no_body: bool = False,
 ) -> bytes:
     """A complete response. `no_body` is for HEAD: the length is told, the body is not sent."""
-    parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, b"date: ", date, b"\r\n"]
-    for name, value in headers:
-        parts += [name, b": ", value, b"\r\n"]
+    parts = _head(status, headers, date)
     if status != 204:
         parts.append(b"content-length: %d\r\n" % len(body))
     parts.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
     if not no_body:
         parts.append(body)
     return b"".join(parts)
+
+
+def head(status: int, headers: Iterable[tuple[bytes, bytes]], *, date: bytes, keep_alive: bool) -> bytes:
+    """A response up to its body, whose length or encoding is among the headers."""
+    parts = _head(status, headers, date)
+    parts.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
+    return b"".join(parts)
+
+
+def _head(status: int, headers: Iterable[tuple[bytes, bytes]], date: bytes) -> list[bytes]:
+    parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, b"date: ", date, b"\r\n"]
+    for name, value in headers:
+        parts += [name, b": ", value, b"\r\n"]
+    return parts
 
 
 def encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:

@@ -14,7 +14,7 @@ from pilotlight.front.callers import Caller
 from pilotlight.front.desk import Desk
 from pilotlight.front.request_head import Head
 from pilotlight.front.router import query_value, scope_of
-from pilotlight.front.sigv4 import S3_SERVICES, Claim
+from pilotlight.front.sigv4 import S3_SERVICES, Claim, Verifier
 
 
 def authenticate(desk: Desk, head: Head, service: str) -> tuple[Caller, Claim | None]:
@@ -40,11 +40,11 @@ def _session_token(head: Head) -> str:
     return token or query_value(head.query, "X-Amz-Security-Token") or query_value(head.query, "x-amz-security-token")
 
 
-def check_body(desk: Desk, claim: Claim, head: Head, body: bytes) -> None:
-    """Raise unless the body is what was signed."""
+def check_body(verifier: Verifier | None, claim: Claim, head: Head, body: bytes) -> None:
+    """Raise unless the body is what was signed. `verifier` is the one that opened the claim."""
     if claim.needs_body:
-        assert desk.verifier is not None
-        desk.verifier.verify(claim, head, hashlib.sha256(body).hexdigest())
+        assert verifier is not None
+        verifier.verify(claim, head, hashlib.sha256(body).hexdigest())
     else:
         check_digest(claim, hashlib.sha256(body).hexdigest() if claim.body_sha256 else "")
 

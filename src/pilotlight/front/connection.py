@@ -1,4 +1,5 @@
-"""What a request on a connection means: an invocation, cut short past ASGI, or anything else, which is ASGI's.
+"""What a request on a connection means: an invocation, cut short past ASGI, a function URL's (`url_connection`), or
+anything else, which is ASGI's.
 
 An invocation becomes an InvokeRequest as its head is read and is submitted when its body is complete; its answer is a
 few bytes joined. This is the hot path: every line of `on_headers_complete`, `_begin_invocation`, `_invoke` and `reply`
@@ -11,7 +12,6 @@ import asyncio
 from functools import partial
 from typing import Any, cast
 
-import httptools
 import msgspec
 
 from pilotlight.catalog.credentials import Identity
@@ -20,10 +20,12 @@ from pilotlight.front import answers, invocations
 from pilotlight.front.authentication import authenticate, check_body
 from pilotlight.front.cycle import Cycle
 from pilotlight.front.desk import Desk
-from pilotlight.front.http_connection import Headers, HttpConnection
+from pilotlight.front.function_urls import PATH_PREFIX
+from pilotlight.front.http_connection import Headers
 from pilotlight.front.request_head import Head
-from pilotlight.front.router import header_credential, is_function_url, scope_of, service_of
+from pilotlight.front.router import header_credential, scope_of
 from pilotlight.front.sigv4 import Claim
+from pilotlight.front.url_connection import UrlConnection
 from pilotlight.invoke.messages import InvokeReply, InvokeRequest
 from pilotlight.invoke.payload import EVENT_LIMIT, INVOKE_ASYNC_LIMIT, check_event_size, check_json, check_size
 
@@ -43,13 +45,10 @@ class _Rare(msgspec.Struct, gc=False):
     cors: Headers = []
 
 
-class Connection(HttpConnection):
-    """`identity` is set on connections from inside an environment: no guard and no signature, its caller is known."""
-
+class Connection(UrlConnection):
     def __init__(self, desk: Desk, routes: invocations.InvocationRoutes, identity: Identity | None = None) -> None:
-        super().__init__(desk)
+        super().__init__(desk, identity)
         self._routes = routes
-        self._identity = identity
         self._admitted = desk.guard.admitted
         # The invocation being read.
         self._request: InvokeRequest | None = None
@@ -59,11 +58,6 @@ class Connection(HttpConnection):
         # The invocation being answered.
         self._request_id = ""
         self._cors: Headers = []
-
-    @property
-    def is_inside(self) -> bool:
-        """Whether the client is an environment of ours."""
-        return self._identity is not None
 
     # --- reading ---
 
@@ -77,20 +71,24 @@ class Connection(HttpConnection):
         self._keep = self.parser.should_keep_alive() and not self._final
         if len(fields) != len(headers) or b"connection" in fields or self._head_bytes > self._header_limit:
             self.check_head(headers, fields)
-        if self._identity is None and (
-            fields.get(b"host") not in self._admitted or b"origin" in fields or b"sec-fetch-site" in fields
+        if (
+            self._identity is not None
+            or fields.get(b"host") not in self._admitted
+            or b"origin" in fields
+            or b"sec-fetch-site" in fields
         ):
-            self._desk.guard.check(fields, self._local_address(), self.parser.get_http_version())
-            is_url = is_function_url(fields.get(b"host", b"").decode("latin-1"))
-        else:
-            is_url = False
-        route = None if is_url else self._routes.get(self.url) or self._routes.parse(self.url)
-        if route is None or self.parser.get_method() != b"POST" or not self._begin_invocation(route, headers, fields):
+            if self._begin_url(headers, fields):
+                return
+            if self._identity is None:
+                self._desk.guard.check(fields, self._local_address(), self.parser.get_http_version())
+        route = self._routes.get(self.url) or self._routes.parse(self.url)
+        if route is None and self.url.startswith(PATH_PREFIX):
+            self._begin_url_path(headers, fields)
+        elif route is None or self.parser.get_method() != b"POST" or not self._begin_invocation(route, headers, fields):
             self._begin_cycle(headers, fields)
 
     def on_body(self, body: bytes) -> None:
         if self._request is None:
-            # Into the cycle's buffer, pausing the client when it is full.
             super().on_body(body)
             return
         self._pieces.append(body)
@@ -102,7 +100,10 @@ class Connection(HttpConnection):
     def body_complete(self) -> None:
         request = self._request
         if request is None:
-            self.cycle_body_complete()
+            if self._url_call is not None:
+                self._url_body_complete(self._url_call)
+            else:
+                self.cycle_body_complete()
             return
         self._request = None
         pieces = self._pieces
@@ -176,7 +177,7 @@ class Connection(HttpConnection):
             if rare is not None:
                 self._cors = rare.cors
                 if rare.claim is not None and rare.head is not None:
-                    check_body(self._desk, rare.claim, rare.head, payload)
+                    check_body(self._desk.verifier, rare.claim, rare.head, payload)
                 if rare.error is not None:
                     raise rare.error
                 if rare.event_limit:
@@ -271,44 +272,3 @@ class Connection(HttpConnection):
         self._current_cycle = cycle
         cycle.keep_alive = cycle.keep_alive and keep
         self._start_asgi_task(cycle, self.app)
-
-    # --- writing ---
-
-    def write_refusal(self, error: AwsError) -> None:
-        head: Head | None = None
-        service = "lambda"
-        request_id = self._desk.new_request_id()
-        if self._fields:
-            try:
-                head = self._head(list(self._fields.items()), self._fields, request_id)
-                service = service_of(head, scope_of(head))
-            except httptools.HttpParserError:
-                head = None
-        extra = self._desk.guard.cors_headers(self._fields) if b"origin" in self._fields else []
-        self._write_error(error, service, head, request_id, extra)
-
-    def _write_error(self, error: AwsError, service: str, head: Head | None, request_id: str, extra: Headers) -> None:
-        response = answers.error_response(error, service, head, request_id)
-        assert isinstance(response.body, bytes)
-        no_body = head is not None and head.method == "HEAD"
-        self._write(response.status, answers.encoded(response.headers) + extra, response.body, no_body=no_body)
-
-    def _write(self, status: int, headers: Headers, body: bytes, *, no_body: bool = False) -> None:
-        self.transport.write(
-            answers.whole(status, headers, body, date=self._desk.date, keep_alive=self._keep_current, no_body=no_body)
-        )
-
-    def _head(self, headers: Headers, fields: dict[bytes, bytes], request_id: str) -> Head:
-        parsed = httptools.parse_url(self.url)
-        return Head(
-            self.parser.get_method().decode("latin-1"),
-            (parsed.path or b"/").decode("latin-1"),
-            (parsed.query or b"").decode("latin-1"),
-            headers,
-            fields,
-            request_id,
-            self._identity,
-        )
-
-    def _local_address(self) -> str:
-        return self.server[0].removeprefix("::ffff:") if self.server else ""

@@ -12,6 +12,7 @@ from uvicorn.server import ServerState
 
 from pilotlight.clock import Clock
 from pilotlight.front.callers import Callers
+from pilotlight.front.function_urls import FunctionUrls
 from pilotlight.front.guard import Guard
 from pilotlight.front.request_ids import RequestIds
 from pilotlight.front.sigv4 import Verifier
@@ -26,7 +27,8 @@ class SupportsSubmit(Protocol):
 
 
 class Desk:
-    """One per front. `verifier` is None when nothing is verified (auth = "none")."""
+    """One per front. `verifier` is None when nothing is verified (auth = "none"); `url_verifier` is for function URLs
+    that ask for a signature, which they do all the same."""
 
     def __init__(
         self,
@@ -36,6 +38,8 @@ class Desk:
         invoker: SupportsSubmit,
         callers: Callers,
         verifier: Verifier | None,
+        url_verifier: Verifier,
+        function_urls: FunctionUrls,
         config: uvicorn.Config,
     ) -> None:
         self.settings = settings
@@ -43,6 +47,8 @@ class Desk:
         self.submit = invoker.submit
         self.callers = callers
         self.verifier = verifier
+        self.url_verifier = url_verifier
+        self.function_urls = function_urls
         self.guard = Guard(settings)
         self.config = config
         self.server_state = ServerState()

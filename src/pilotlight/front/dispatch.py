@@ -18,7 +18,6 @@ from pilotlight import __version__
 from pilotlight.errors import (
     AwsError,
     InternalError,
-    NotImplementedException,
     RequestEntityTooLargeException,
     ServiceException,
 )
@@ -27,7 +26,7 @@ from pilotlight.front.authentication import authenticate, check_body
 from pilotlight.front.body_digest import DigestedReceive, replayed
 from pilotlight.front.desk import Desk
 from pilotlight.front.request_head import Head
-from pilotlight.front.router import Destination, is_function_url, scope_of, service_of
+from pilotlight.front.router import Destination, scope_of, service_of
 from pilotlight.wire.messages import WireRequest, WireResponse
 from pilotlight.wire.service import ServiceApi
 
@@ -75,11 +74,6 @@ class Dispatch:
         reply = Reply(send, head)
         service = ""
         try:
-            if is_function_url(head.host):
-                raise NotImplementedException(
-                    f"{head.host} is the host of a function URL. Its configuration is kept, but this version of "
-                    "Pilotlight does not serve function URLs yet: use Invoke."
-                )
             if head.raw_path == _OWN or head.raw_path.startswith(_OWN + "/"):
                 page = self._pages.get(head.raw_path) if head.method == "POST" else None
                 if page is not None:
@@ -132,7 +126,7 @@ class Dispatch:
         caller, claim = authenticate(self._desk, head, service)
         body = await _read_body(receive, limit, service, head)
         if claim is not None:
-            check_body(self._desk, claim, head, body)
+            check_body(self._desk.verifier, claim, head, body)
         headers: dict[str, str] = {}
         for name, value in head.headers:
             text = name.decode("latin-1")
@@ -161,7 +155,7 @@ class Dispatch:
         if claim is not None and claim.needs_body:
             # Nothing reaches a neighbour before its signature holds, and this one covers the body.
             body = await _read_body(receive, self._desk.settings.max_body_bytes, service, head)
-            check_body(self._desk, claim, head, body)
+            check_body(self._desk.verifier, claim, head, body)
             receive = replayed(body, receive)
         elif claim is not None and claim.body_sha256:
             receive = digested = DigestedReceive(receive, claim)

@@ -8,6 +8,8 @@ Three checks on every request from outside an environment, before anything else 
 - Origin, which browsers add to what scripts send, must be configured; none is by default. Same-origin is no
   exception: the node serves S3 objects, so a page from this origin may be anybody's.
 - Sec-Fetch-Site: cross-site without an Origin (an image tag, a link, a form by GET) is refused.
+
+The host of a function URL is checked as a name, and by nothing else: `check_url_host`.
 """
 
 from __future__ import annotations
@@ -18,10 +20,9 @@ from collections.abc import Mapping
 from pilotlight.errors import AccessDeniedException, BadRequestException
 from pilotlight.settings import Settings, SettingsError
 
-_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".on.aws")
 _REMEMBERED_HOSTS = 1024
 _PREFLIGHT_SECONDS = b"600"
-_URL_LABEL = ".lambda-url."
 
 
 def check_exposure(settings: Settings) -> None:
@@ -63,6 +64,8 @@ class Guard:
 
     def __init__(self, settings: Settings) -> None:
         self.admitted: set[bytes | None] = set()
+        self.admitted_urls: set[bytes] = set()
+        self._url_domain = "." + settings.url_domain.lower().strip(".")
         self._hosts = {host.lower().lstrip(".") for host in settings.allowed_hosts if not host.startswith("*")}
         self._suffixes = tuple(host.lower()[1:] for host in settings.allowed_hosts if host.startswith("*."))
         if not _is_loopback(settings.host):
@@ -118,22 +121,36 @@ class Guard:
     def _check_host(self, authority: bytes, local_address: str) -> None:
         name = split_host(authority.decode("latin-1"))
         if self._name_allowed(name):
-            if _URL_LABEL in name:
-                return  # not remembered: its paths are its function's, and none of them is an invocation's
             if len(self.admitted) >= _REMEMBERED_HOSTS:
                 self.admitted.clear()
             self.admitted.add(authority)
         elif name != local_address:
-            raise AccessDeniedException(
-                f"Host {_shown(authority)} is not a name of this node: add it to the setting allowed_hosts, or use "
-                "localhost."
-            )
+            raise _no_name(authority)
+
+    def check_url_host(self, authority: bytes) -> None:
+        """Raise AccessDeniedException when the host of a function URL is a name that a stranger could point here.
+
+        Origin is not looked at: a URL is its function's public endpoint, and which pages may read its answers is in
+        its own CORS settings.
+        """
+        name = split_host(authority.decode("latin-1"))
+        if not self._name_allowed(name) and not name.endswith(self._url_domain):
+            raise _no_name(authority)
+        if len(self.admitted_urls) >= _REMEMBERED_HOSTS:
+            self.admitted_urls.clear()
+        self.admitted_urls.add(authority)
 
     def _name_allowed(self, name: str) -> bool:
         return _is_loopback(name) or name.endswith(_AWS_DOMAINS) or name in self._hosts or name.endswith(self._suffixes)
 
     def _origin_allowed(self, origin: bytes) -> bool:
         return origin.decode("latin-1") in self._origins or "*" in self._origins
+
+
+def _no_name(authority: bytes) -> AccessDeniedException:
+    return AccessDeniedException(
+        f"Host {_shown(authority)} is not a name of this node: add it to the setting allowed_hosts, or use localhost."
+    )
 
 
 def _shown(value: bytes) -> str:

@@ -176,7 +176,7 @@ def _service_of_host(authority: str) -> str:
         if label in _HOST_SERVICES:
             return label
         if label == "lambda-url":
-            return "lambda-url"
+            return "lambda"  # met only when a request to it is refused while it is read
         if label.startswith(("s3-", "s3express")):
             return "s3"
         if not _REGION.fullmatch(label) and label != "dualstack":

@@ -18,6 +18,7 @@ from pilotlight.front.callers import Callers
 from pilotlight.front.connection import Connection
 from pilotlight.front.desk import Desk, SupportsSubmit
 from pilotlight.front.dispatch import AsgiApp, CodeDownload, Dispatch, ServiceCallable
+from pilotlight.front.function_urls import FunctionUrls
 from pilotlight.front.guard import check_exposure
 from pilotlight.front.http_connection import TICKS
 from pilotlight.front.invocations import InvocationRoutes
@@ -45,16 +46,16 @@ class Front:
         code_download: CodeDownload,
         credentials: CredentialIssuer,
         health: Callable[[], dict[str, Any]],
+        function_urls: FunctionUrls,
         pages: Mapping[str, ServiceCallable] | None = None,
     ) -> None:
         """`pages`: paths below `/_pilotlight/` that take a POST, signed as for S3 where signatures are asked for."""
         check_exposure(settings)
         self._settings = settings
         callers = Callers(settings, credentials, clock)
-        verifier = None
-        if settings.auth == "sigv4":
-            domains = tuple(host.removeprefix("*.") for host in settings.allowed_hosts)
-            verifier = Verifier(settings.access_keys, credentials, callers, clock, domains)
+        signed = settings.auth == "sigv4"
+        domains = tuple(host.removeprefix("*.") for host in settings.allowed_hosts)
+        verifier = Verifier(settings.access_keys, credentials, callers, clock, domains, trusts_unknown=not signed)
         config = uvicorn.Config(
             self._dispatch,
             interface="asgi3",
@@ -67,7 +68,14 @@ class Front:
         )
         config.load()
         self._desk = Desk(
-            settings=settings, clock=clock, invoker=invoker, callers=callers, verifier=verifier, config=config
+            settings=settings,
+            clock=clock,
+            invoker=invoker,
+            callers=callers,
+            verifier=verifier if signed else None,
+            url_verifier=verifier,
+            function_urls=function_urls,
+            config=config,
         )
         self._application = Dispatch(self._desk, services, forward, code_download, health, pages or {})
         self._routes = InvocationRoutes()

@@ -54,6 +54,7 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     scope: CredentialScope
     caller: Caller
     secret: str
+    """"" when its key is unknown and trusted all the same."""
     signed_headers: tuple[str, ...]
     signature: str
     amz_date: str
@@ -75,7 +76,8 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
 
 class Verifier:
     """Checks requests against configured access keys and credentials that this node issued. `domains` are further
-    names of the node that S3 buckets may stand before."""
+    names of the node that S3 buckets may stand before. One that `trusts_unknown` keys asks of what is signed with them
+    only that it is well formed."""
 
     def __init__(
         self,
@@ -84,7 +86,10 @@ class Verifier:
         callers: Callers,
         clock: Clock,
         domains: tuple[str, ...] = (),
+        *,
+        trusts_unknown: bool = False,
     ) -> None:
+        self._trusts_unknown = trusts_unknown
         self._domains = domains
         self._access_keys = access_keys
         self._issuer = issuer
@@ -108,6 +113,8 @@ class Verifier:
     def verify(self, claim: Claim, head: Head, body_sha256: str) -> None:
         """Raise unless the signature is right. `body_sha256` is the hex digest of the body, used when the client
         declared none (`claim.needs_body`); what was declared must be compared with the body by who reads it."""
+        if not claim.secret:
+            return  # an unknown key's, trusted
         if claim.declared_payload:
             payload = claim.declared_payload
         elif claim.presigned and claim.scope.service in S3_SERVICES:
@@ -212,6 +219,8 @@ class Verifier:
             # Time 0: genuine at all? Only then is "expired" an answer that tells nothing to strangers.
             opened = self._issuer.verify(token, 0)
             if opened is None or opened[1].access_key_id != scope.access_key_id:
+                if self._trusts_unknown:
+                    return self._callers.of_key(scope, verified=False), ""
                 raise faults.unknown_key(style, scope.access_key_id)
             identity, credentials = opened
             if identity.expires_at_ms <= self._clock.time_ms():
@@ -219,6 +228,8 @@ class Verifier:
             return self._callers.of_identity(identity, scope), credentials.secret_access_key
         secret = self._access_keys.get(scope.access_key_id)
         if secret is None:
+            if self._trusts_unknown:
+                return self._callers.of_key(scope, verified=False), ""
             raise faults.unknown_key(style, scope.access_key_id)
         return self._callers.of_key(scope, verified=True), secret
 

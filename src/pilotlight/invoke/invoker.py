@@ -137,7 +137,7 @@ class Invoker:
         tracing = self.tracing
         trace: Trace | None = None
         if request.trace_header is None and version.tracing not in tracing.decides_for:
-            request.trace_header = tracing.not_sampled(version)
+            request.trace_header = tracing.not_sampled(version, request.trace_root)
         else:
             trace = tracing.begin(version, request)
         return Invocation(

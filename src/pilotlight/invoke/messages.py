@@ -43,6 +43,8 @@ class InvokeRequest(msgspec.Struct, gc=False):
     extras: Extras | None = None
     accepted_ms: int = 0
     """Of one that was accepted for later (an Event): when."""
+    trace_root: str = ""
+    """Of a call without a trace header whose event tells of its trace: the Root to give it."""
     stream: ResponseStream | None = None
     """Of a RequestResponse call that wants the response as the function writes it. The reply comes at its end."""
 

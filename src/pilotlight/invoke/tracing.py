@@ -53,17 +53,19 @@ class Tracing:
         self._known: dict[int, tuple[FunctionVersion, str, str]] = {}
         """By the identity of the version's value, which is kept alive here: its resource, its lineage when first."""
 
-    def not_sampled(self, version: FunctionVersion) -> str:
+    def not_sampled(self, version: FunctionVersion, root: str = "") -> str:
         """The header of a call that came without one, of a function whose mode is not in `decides_for`."""
         known = self._known.get(id(version)) or self._of(version)
-        return trace_header.not_sampled(known[2])
+        return trace_header.not_sampled(known[2], root)
 
     def begin(self, version: FunctionVersion, request: InvokeRequest) -> Trace | None:
         """Give `request` the header that the function is to get, and its trace if it is sampled.
 
         Raises RecursiveInvocationException when the chain has come back to this function too often.
         """
-        given = trace_header.parse(request.trace_header) or trace_header.new()
+        root = request.trace_root
+        begun = trace_header.TraceHeader(root) if root else trace_header.new()
+        given = trace_header.parse(request.trace_header) or begun
         known = self._known.get(id(version)) or self._of(version)
         lineage = given.lineage
         if lineage is None:

@@ -6,11 +6,10 @@ Source: STS API reference, GetCallerIdentity; a function on AWS is `assumed-role
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
+from pilotlight.catalog.principals import unique_id
 from pilotlight.wire.messages import WireRequest, WireResponse
 
 _ASSUMED = ":assumed-role/"
@@ -21,9 +20,7 @@ def answer(request: WireRequest, body: bytes) -> WireResponse | None:
     fields = parse_qs(request.query_string) | parse_qs(body.decode("latin-1"))
     if _ASSUMED not in request.caller or fields.get("Action") != ["GetCallerIdentity"]:
         return None
-    role_name, _, session_name = request.caller.partition(_ASSUMED)[2].partition("/")
-    digest = hashlib.sha256(f"{request.account}:{role_name}".encode()).digest()
-    user_id = f"AROA{base64.b32encode(digest).decode()[:17]}:{session_name}"
+    user_id = unique_id(request.account, request.caller)
     text = (
         '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
         f"<Arn>{escape(request.caller)}</Arn><UserId>{escape(user_id)}</UserId><Account>{request.account}</Account>"

@@ -93,7 +93,11 @@ def carried(text: str | None) -> str:
 
 def new() -> TraceHeader:
     """A trace that begins here: nobody has decided yet whether it is sampled."""
-    return TraceHeader(f"1-{int(time.time()):08x}-{random.getrandbits(96):024x}")
+    return TraceHeader(new_root())
+
+
+def new_root() -> str:
+    return f"1-{int(time.time()):08x}-{random.getrandbits(96):024x}"
 
 
 def new_id() -> str:
@@ -101,8 +105,10 @@ def new_id() -> str:
     return f"{random.getrandbits(64):016x}"
 
 
-def not_sampled(lineage: str) -> str:
+def not_sampled(lineage: str, root: str = "") -> str:
     """The header of a call that came without one and is not sampled: the hot path's, so it is one formatting."""
+    if root:
+        return f"Root={root};Parent={random.getrandbits(64):016x};Sampled=0;Lineage={lineage}"
     return "Root=1-%08x-%024x;Parent=%016x;Sampled=0;Lineage=%s" % (  # noqa: UP031 - the fastest there is
         int(time.time()),
         random.getrandbits(96),

@@ -1,7 +1,8 @@
 """CreateFunctionUrlConfig and its siblings: the settings of a function's URL, or of that of one of its aliases.
 
 A URL is `http://ID.lambda-url.REGION.localhost:PORT/`, with the port the client itself used: names under localhost need
-no DNS. Its id stays what it was at its creation. Nothing answers at it yet. That versions and $LATEST have no URL is in
+no DNS (the setting url_domain names another domain). Its id stays what it was at its creation. Requests to it are
+served by `triggers.function_urls`. That versions and $LATEST have no URL is in
 the model's patterns. Source: API reference, answers of AWS recorded by LocalStack's snapshot tests.
 """
 
@@ -155,7 +156,7 @@ def _address(context: OperationsContext, call: Call, url: UrlConfig) -> str:
     port = (
         context.host(call).rpartition("]")[2].partition(":")[2]
     )  # an IPv6 address has colons of its own, inside brackets
-    return f"http://{url.url_id}.lambda-url.{call.region}.localhost{port and ':'}{port}/"
+    return f"http://{url.url_id}.lambda-url.{call.region}.{context.settings.url_domain}{port and ':'}{port}/"
 
 
 def _timestamp(epoch_ms: int) -> str:

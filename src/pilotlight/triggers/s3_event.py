@@ -5,14 +5,14 @@ Sources: S3 user guide, "Event message structure" and "EventBridge event message
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote_plus
 
 import msgspec
+
+from pilotlight.catalog.principals import letters, unique_id
 
 #: of the messages S3 sends to topics
 NOTIFICATION_SUBJECT = "Amazon S3 Notification"
@@ -176,19 +176,13 @@ def test_event(bucket: str, time_ms: int, request_id: str, host_id: str) -> dict
 
 
 def principal_id(account: str, caller: str) -> str:
-    """`AWS:AROA...:session` for an assumed role, `AWS:AIDA...` for a user, `AWS:<account>` otherwise."""
-    kind, _, name = caller.partition("/")
-    if kind.endswith(":assumed-role"):
-        role, _, session = name.partition("/")
-        return f"AWS:AROA{_letters(f'{account}/{role}', 17)}:{session}"
-    if kind.endswith(":user"):
-        return f"AWS:AIDA{_letters(f'{account}/{name}', 17)}"
-    return f"AWS:{account}"
+    """`AWS:` and the id of who calls."""
+    return f"AWS:{unique_id(account, caller)}"
 
 
 def owner_id(account: str) -> str:
     """A canonical-looking id that stays the same for an account."""
-    return f"A{_letters(account, 13)}"
+    return f"A{letters(account, 13)}"
 
 
 def iso_ms(time_ms: int) -> str:
@@ -199,7 +193,3 @@ def _etag(event: ObjectEvent) -> str:
     if event.name.endswith(":DeleteMarkerCreated"):
         return _MARKER_ETAG
     return "" if event.name.startswith("s3:ObjectRemoved:") else event.etag
-
-
-def _letters(text: str, length: int) -> str:
-    return base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()[:length]
