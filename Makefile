@@ -55,6 +55,10 @@ bench: $(VENV)/.runtime ## Measure the budgets against the limit probe, in one r
 bench-peers: $(VENV)/.runtime ## Measure the peers that can be installed here with the same load
 	@$(BIN)/python -m bench.peers $(BENCH_ARGS)
 
+.PHONY: soak
+soak: $(VENV)/.runtime ## Load a node for a minute while its environments are killed, and check every answer (SOAK_ARGS="--seconds 600")
+	@$(BIN)/python -m bench.soak $(SOAK_ARGS)
+
 .PHONY: setup
 setup: $(VENV)/.dev ## Make .venv with everything to run and to work on Pilotlight
 	@echo "$(VENV) is ready: $(BIN)/pilotlight up"

@@ -106,7 +106,7 @@ class Api:
             raise RuntimeError(f"{method} {path} answered {answer.status}: {text[:500].decode(errors='replace')}")
         return json.loads(text) if text else {}
 
-    def create(self, name: str, source: str) -> None:
+    def create(self, name: str, source: str, **members: object) -> None:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.writestr(zipfile.ZipInfo("app.py", (2026, 1, 1, 0, 0, 0)), source)
@@ -114,7 +114,7 @@ class Api:
         self.call(
             "POST",
             "/2015-03-31/functions",
-            {"FunctionName": name, "Runtime": RUNTIME, "Role": ROLE, "Handler": "app.handler", "Code": code},
+            {"FunctionName": name, "Runtime": RUNTIME, "Role": ROLE, "Handler": "app.handler", "Code": code, **members},
         )
 
     def wait_active(self, name: str) -> None:

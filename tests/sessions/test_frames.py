@@ -107,3 +107,20 @@ async def test_nonsense_ends_the_session(nonsense: bytes) -> None:
         await eventually_async(lambda: bool(owner.told))
         assert owner.told[0][0] == "violated"
         assert session.state is SessionState.CLOSED
+
+
+async def test_work_for_a_runtime_that_has_just_died_is_not_an_error_but_its_death() -> None:
+    """A killed process loses its channel a moment before its exit can be seen: what is sent then goes nowhere."""
+    node_end, runtime_end = socket.socketpair()
+    node_end.setblocking(False)
+    session = RuntimeSession(Recorder())
+    closed = asyncio.Event()
+    protocol = FrameChannel(session, closed.set)
+    await asyncio.get_running_loop().create_unix_connection(lambda: protocol, sock=node_end)
+    assert protocol.open
+    session.ready(0)
+    runtime_end.close()
+    await closed.wait()
+    assert not protocol.open, "it is given no further work, and"
+    session.deliver(WORK)
+    assert session.state is SessionState.BUSY, "what was on its way ends with the process"

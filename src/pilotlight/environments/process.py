@@ -70,7 +70,7 @@ class LiveProcess:
 
     @property
     def alive(self) -> bool:
-        return not self._disposed and not self._life.poll(0)
+        return not self._disposed and not self._life.poll(0) and (self.session.carrier != "frames" or self.channel.open)
 
     @property
     def pid(self) -> int:

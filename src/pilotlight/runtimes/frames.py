@@ -57,9 +57,15 @@ class FrameChannel(asyncio.Protocol):
         self._enough = False
         session.attach(self.send, carrier="frames")
 
+    @property
+    def open(self) -> bool:
+        """Whether the runtime still has its end, as far as is known: a process that dies loses it first."""
+        return not self._closed and self._transport is not None and not self._transport.is_closing()
+
     def send(self, work: Work) -> None:
         assert self._transport is not None
-        self._transport.write(encode_invoke(work))
+        if not self._transport.is_closing():  # else the process is dead or dying, and its end is the answer
+            self._transport.write(encode_invoke(work))
 
     def close(self) -> None:
         if self._transport is not None:

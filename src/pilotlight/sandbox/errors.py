@@ -7,6 +7,10 @@ class LaunchError(Exception):
     """An environment could not be started; the message says what was tried and why it failed."""
 
 
+class LaunchKilled(LaunchError):
+    """Somebody killed the process while it was being confined: nothing says that another would not start."""
+
+
 class SandboxLost(LaunchError):
     """A kept sandbox went with the zygote that owned its namespaces: a reset needs a new sandbox."""
 

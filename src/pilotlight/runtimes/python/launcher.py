@@ -23,7 +23,7 @@ from pilotlight.runtimes.python.sets import INSIDE, RuntimeSet, runtime_set
 from pilotlight.runtimes.python.start_path import StartPath, from_environ, from_package
 from pilotlight.runtimes.python.zygote_client import Zygote, enter_script
 from pilotlight.sandbox.driver import Driver, choose_driver
-from pilotlight.sandbox.errors import LaunchError, SandboxLost, ZygoteLost
+from pilotlight.sandbox.errors import LaunchError, LaunchKilled, SandboxLost, ZygoteLost
 from pilotlight.sandbox.namespaces import (
     TASK_ROOT,
     UidRange,
@@ -35,6 +35,7 @@ from pilotlight.sandbox.process import make_private_dir, process_plan, remove_le
 from pilotlight.sandbox.spec import LaunchSpec, RuntimeProcess, Sandbox
 from pilotlight.settings import Settings
 
+_KILLED_AT_MOST = 3
 _RUNTIME_API = "127.0.0.1:9001"
 _AWS_ENDPOINT = "127.0.0.1:4566"
 _LIBRARY_PATH = "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
@@ -135,8 +136,15 @@ class PythonLauncher:
     async def launch(self, spec: LaunchSpec, sandbox: Sandbox | None = None) -> RuntimeProcess:
         """Start one process; with `sandbox`, in the kept sandbox of one that is gone. Raises LaunchError.
 
-        A zygote that dies under the order is replaced, once; a kept sandbox is then lost with it (SandboxLost).
+        A zygote that dies under the order is replaced, once; a kept sandbox is then lost with it (SandboxLost). A
+        process that is killed under it is replaced a few times.
         """
+        for _ in range(_KILLED_AT_MOST):
+            with contextlib.suppress(LaunchKilled):
+                return await self._launch_once(spec, sandbox)
+        return await self._launch_once(spec, sandbox)
+
+    async def _launch_once(self, spec: LaunchSpec, sandbox: Sandbox | None) -> RuntimeProcess:
         try:
             return await self._launch(spec, sandbox)
         except ZygoteLost as error:

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from pilotlight.sandbox.errors import LaunchError, ZygoteLost
+from pilotlight.sandbox.errors import LaunchError, LaunchKilled, ZygoteLost
 from pilotlight.sandbox.spec import kill_by_pidfd
 
 _START_SECONDS = 60.0
@@ -151,20 +151,21 @@ class Zygote:
                 answer.set_result(Launched(fds, self._exits[order_id]))
         elif "exited" in message:
             order_id = message["exited"]
-            self._fail_order(order_id, f"the process ended with status {message['status']} before it was confined")
+            reason = f"the process ended with status {message['status']} before it was confined"
+            self._fail_order(order_id, (LaunchKilled if message["status"] == -signal.SIGKILL else LaunchError)(reason))
             self._exits.pop(order_id).set_result(message["status"])
         elif "failed" in message:
-            self._fail_order(message["failed"], message["error"])
+            self._fail_order(message["failed"], LaunchError(message["error"]))
         elif "ready" in message:
             if not self._ready.done():
                 self._ready.set_result(None)
         elif "fatal" in message:
             self._lost(message["fatal"])
 
-    def _fail_order(self, order_id: int, reason: str) -> None:
+    def _fail_order(self, order_id: int, error: LaunchError) -> None:
         answer = self._orders.pop(order_id, None)
         if answer is not None:
-            answer.set_exception(LaunchError(reason))
+            answer.set_exception(error)
 
     def _lost(self, reason: str) -> None:
         if not self.alive:
