@@ -133,3 +133,22 @@ def test_an_upload_and_the_function_it_runs(node: NodeProcess, unique_name: str)
     tracing_client(node, "s3", f"Root={ROOT};Parent={PARENT};Sampled=0").put_object(Bucket=unique_name, Key="k")
     (printed,) = log_of(node, unique_name, f'"{ROOT}"')
     assert parts(printed.strip())["Parent"] == PARENT
+
+
+def test_an_upload_and_the_message_about_it(node: NodeProcess, unique_name: str) -> None:
+    s3, sqs = node.client("s3"), node.client("sqs")
+    url = sqs.create_queue(QueueName=unique_name)["QueueUrl"]
+    s3.create_bucket(Bucket=unique_name)
+    arn = f"arn:aws:sqs:us-east-1:000000000000:{unique_name}"
+    s3.put_bucket_notification_configuration(
+        Bucket=unique_name,
+        NotificationConfiguration={"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]},
+    )
+    header = f"Root={ROOT};Parent={PARENT};Sampled=0;Lineage=3:fe460cdd:2"
+    tracing_client(node, "s3", header).put_object(Bucket=unique_name, Key="k", Body=b"x")
+
+    def carried() -> list[str]:
+        messages = sqs.receive_message(QueueUrl=url, AttributeNames=["All"]).get("Messages", [])
+        return [message["Attributes"]["AWSTraceHeader"] for message in messages if '"Records"' in message["Body"]]
+
+    assert eventually(carried, what="the notification") == [header]

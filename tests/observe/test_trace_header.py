@@ -37,7 +37,7 @@ def test_a_whole_header_reads_and_writes_the_same() -> None:
         (f"Root={ROOT};Lineage=a87bd80c:1|68fd508a:5", f"Root={ROOT}"),
         (f"Root={ROOT};Lineage=a87bd80c:1%7C68fd508a:5", f"Root={ROOT}"),
         (f"Root%3D{ROOT}%3BSampled=1", f"Root={ROOT};Sampled=1"),
-        (f"Root={ROOT}%0A;Sampled=1%0D", f"Root={ROOT}"),
+        (f"Root={ROOT}%0A;Sampled=1%0D", f"Root={ROOT};Sampled=1"),
         (f"Root={ROOT};CalledFrom=app;TotalTimeSoFar=12", f"Root={ROOT};CalledFrom=app;TotalTimeSoFar=12"),
         (f"Root={ROOT};novalue;=nokey;Self=", f"Root={ROOT}"),
     ],

@@ -8,9 +8,9 @@ parsed: see `not_sampled`.
 
 from __future__ import annotations
 
-import random
 import re
-import time
+from random import getrandbits
+from time import time
 from urllib.parse import unquote
 
 import msgspec
@@ -97,21 +97,22 @@ def new() -> TraceHeader:
 
 
 def new_root() -> str:
-    return f"1-{int(time.time()):08x}-{random.getrandbits(96):024x}"
+    """`1-<8 hex digits of epoch seconds>-<24 hex digits>`."""
+    return f"1-{int(time()):08x}-{getrandbits(96):024x}"
 
 
 def new_id() -> str:
     """Of a segment or span."""
-    return f"{random.getrandbits(64):016x}"
+    return f"{getrandbits(64):016x}"
 
 
 def not_sampled(lineage: str, root: str = "") -> str:
     """The header of a call that came without one and is not sampled: the hot path's, so it is one formatting."""
     if root:
-        return f"Root={root};Parent={random.getrandbits(64):016x};Sampled=0;Lineage={lineage}"
+        return f"Root={root};Parent={getrandbits(64):016x};Sampled=0;Lineage={lineage}"
     return "Root=1-%08x-%024x;Parent=%016x;Sampled=0;Lineage=%s" % (  # noqa: UP031 - the fastest there is
-        int(time.time()),
-        random.getrandbits(96),
-        random.getrandbits(64),
+        int(time()),
+        getrandbits(96),
+        getrandbits(64),
         lineage,
     )
