@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from typing import Any
 
-from tests.e2e.functions import create, invoke
+from tests.e2e.functions import create, invoke, invoke_failing
 from tests.support import NodeProcess, eventually
 
 ECHO = "import os\ndef handler(e, c): return os.environ['_X_AMZN_TRACE_ID']"
@@ -152,3 +153,40 @@ def test_an_upload_and_the_message_about_it(node: NodeProcess, unique_name: str)
         return [message["Attributes"]["AWSTraceHeader"] for message in messages if '"Records"' in message["Body"]]
 
     assert eventually(carried, what="the notification") == [header]
+
+
+def test_active_tracing_marks_the_first_request_of_a_second(node: NodeProcess, unique_name: str) -> None:
+    functions = node.client("lambda")
+    create(functions, unique_name, ECHO, TracingConfig={"Mode": "Active"})
+    header = parts(invoke(functions, unique_name))
+    assert header["Sampled"] == "1"
+    (report,) = log_of(node, unique_name, '"XRAY TraceId"')
+    first, second, rest = report.split("\n")
+    assert first.startswith("REPORT RequestId: ") and not rest
+    assert second == f"XRAY TraceId: {header['Root']}\tSegmentId: {header['Parent']}\tSampled: true\t"
+
+
+def test_what_is_not_sampled_leaves_no_mark_in_the_log(node: NodeProcess, unique_name: str) -> None:
+    functions = node.client("lambda")
+    create(functions, unique_name, "def handler(e, c): raise KeyError")
+    invoke_failing(functions, unique_name)
+    for report in log_of(node, unique_name, '"REPORT RequestId"'):
+        assert "XRAY" not in report
+
+
+def test_in_json_logs_start_and_report_have_it(node: NodeProcess, unique_name: str) -> None:
+    functions = node.client("lambda")
+    create(
+        functions,
+        unique_name,
+        ECHO,
+        TracingConfig={"Mode": "Active"},
+        LoggingConfig={"LogFormat": "JSON", "SystemLogLevel": "DEBUG"},
+    )
+    header = invoke(functions, unique_name)
+    for kind in ("start", "runtimeDone", "report"):
+        (line,) = log_of(node, unique_name, f'{{ $.type = "platform.{kind}" }}')
+        tracing = json.loads(line)["record"]["tracing"]
+        assert tracing["type"] == "X-Amzn-Trace-Id"
+        assert tracing["value"] == header
+        assert re.fullmatch(r"[0-9a-f]{16}", tracing["spanId"])
