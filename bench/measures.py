@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import io
 import json
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -169,6 +170,52 @@ def cold(port: int, prefix: str, source: str, count: int) -> Quantiles:
         for name in names:
             api.wait_active(name)
         return Quantiles.of([api.timed_invoke_ms(name) for name in names][3:])
+
+
+class Drain(NamedTuple):
+    """Events run a second while nothing else happens, and synchronous invocations a second of the same function."""
+
+    rate: float
+    sync_rate: float
+    ratio: float
+    events: int
+
+
+def drain(events: int, seconds: float) -> Drain:
+    """Have `events` accepted by a node that runs none, then see how fast one that does is rid of them."""
+    with tempfile.TemporaryDirectory(prefix="pilotlight-bench-", ignore_cleanup_errors=True) as directory:
+        data = Path(directory) / "data"
+        settings = {"dies_with_us": True, "concurrency": 100_000, "request_rate": 0}
+        accepting = NodeProcess(data, **settings, async_concurrency=0)
+        accepting.start()
+        try:
+            url = deploy(accepting, "drain")
+            while _waiting(data) < events:
+                load.run(url, connections=64, seconds=1, kind="Event")
+        finally:
+            accepting.stop()
+        node = NodeProcess(data, **settings)
+        total = _waiting(data)
+        node.start()
+        try:
+            left, began = total, 0.0
+            counted = total
+            while left:
+                if not began and left < total * 0.9:  # the first environments have been started
+                    began, counted = time.perf_counter(), left
+                time.sleep(0.02)
+                left = _waiting(data)
+            rate = counted / (time.perf_counter() - began)
+            sync = load.run(invocations_url(node.endpoint, "drain"), connections=8, seconds=seconds)
+        finally:
+            node.stop()
+    return Drain(rate, sync.rate, rate / sync.rate, total)
+
+
+def _waiting(data: Path) -> int:
+    """Items on the queues of the node whose data this is."""
+    with contextlib.closing(sqlite3.connect(f"file:{data}/store.db?mode=ro", uri=True)) as database:
+        return database.execute("SELECT COUNT(*) FROM queue_items INDEXED BY queue_items_available").fetchone()[0]
 
 
 def start_seconds(data_dir: Path | None, count: int) -> Quantiles:

@@ -129,6 +129,17 @@ class Bench:
                     seen,
                 )
 
+        drained = self._measure("the queue's drain", lambda: measures.drain(20_000, self.options.seconds))
+        if drained:
+            self._row(
+                "drain_rate",
+                f"{drained.events:,} waiting events run",
+                f"{drained.rate:,.0f}/s, synchronous {drained.sync_rate:,.0f}/s: {drained.ratio:.0%}",
+                "at least 50 % of the synchronous rate",
+                drained.ratio >= 0.5,
+                drained,
+            )
+
     def _start(self) -> None:
         started = self._measure("node start", lambda: measures.start_seconds(None, 5))
         if started:
