@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from pathlib import Path
 
 import pytest
@@ -11,72 +10,30 @@ from botocore.exceptions import ClientError
 
 from pilotlight.clock import ManualClock
 from pilotlight.invoke import dispatcher
-from pilotlight.invoke.async_event import AsyncEvent, enqueue
+from pilotlight.invoke.async_event import enqueue
 from pilotlight.store.interface import Enqueue
+from tests.e2e.events import configure, event_of, has_run, runs, send, send_to
 from tests.e2e.functions import create, invoke
-from tests.support import RunningNode, eventually_async, running_node
+from tests.support import eventually_async, running_node
 
 FAILING = "def handler(e, c):\n    raise ValueError('always')\n"
-
-
-async def _runs(node: RunningNode, name: str, request_id: str) -> int:
-    """How often the function was started for a request, by its log: that outlives environments and nodes."""
-    client = node.client("logs")
-
-    def starts() -> int:
-        try:
-            pages = client.get_paginator("filter_log_events").paginate(
-                logGroupName=f"/aws/lambda/{name}", filterPattern=f'"START RequestId: {request_id}"'
-            )
-            return sum(len(page["events"]) for page in pages)
-        except client.exceptions.ResourceNotFoundException:
-            return 0
-
-    return await node.call(starts)
-
-
-async def _has_run(node: RunningNode, name: str, request_id: str, times: int) -> None:
-    """Until it ran so often and its end is recorded."""
-
-    async def so_often() -> bool:
-        # In this order: a run that is seen may not have ended, but before it was claimed nothing was in flight either.
-        return await _runs(node, name, request_id) == times and node.node.in_flight_events == 0
-
-    await eventually_async(so_often, what=f"{times} runs")
-
-
-def _event(name: str, accepted_ms: int) -> AsyncEvent:
-    return AsyncEvent(
-        account="000000000000",
-        region="us-east-1",
-        function=name,
-        request_id=str(uuid.uuid4()),
-        payload=b"1",
-        accepted_ms=accepted_ms,
-    )
-
-
-async def _send(node: RunningNode, name: str) -> str:
-    answer = await node.call(node.client("lambda").invoke, FunctionName=name, InvocationType="Event", Payload=b"1")
-    assert answer["StatusCode"] == 202
-    return answer["ResponseMetadata"]["RequestId"]
 
 
 async def test_function_errors_are_retried_after_one_and_two_minutes(unique_name: str) -> None:
     clock = ManualClock()
     async with running_node(clock=clock, state_delay_ms=0) as node:
         await node.call(create, node.client("lambda"), unique_name, FAILING)
-        request_id = await _send(node, unique_name)
+        request_id = await send(node, unique_name)
         queue = f"async/000000000000/us-east-1/{unique_name}"
-        await _has_run(node, unique_name, request_id, 1)
+        await has_run(node, unique_name, request_id, 1)
         clock.advance(59_999)
         assert await node.node.store.claim(queue, clock.time_ms(), 1, 1) == [], "not due before its minute"
         clock.advance(1)
-        await _has_run(node, unique_name, request_id, 2)
+        await has_run(node, unique_name, request_id, 2)
         clock.advance(119_999)
         assert await node.node.store.claim(queue, clock.time_ms(), 1, 1) == []
         clock.advance(1)
-        await _has_run(node, unique_name, request_id, 3)
+        await has_run(node, unique_name, request_id, 3)
         assert await node.node.store.queue_depth(queue) == 0, "three times and no more"
 
 
@@ -85,11 +42,11 @@ async def test_an_accepted_event_outlives_the_node(unique_name: str, tmp_path: P
     data = tmp_path / "data"
     async with running_node(clock=clock, data_dir=data, state_delay_ms=0) as node:
         await node.call(create, node.client("lambda"), unique_name, FAILING)
-        request_id = await _send(node, unique_name)
-        await _has_run(node, unique_name, request_id, 1)
+        request_id = await send(node, unique_name)
+        await has_run(node, unique_name, request_id, 1)
     clock.advance(60_000)
     async with running_node(clock=clock, data_dir=data, state_delay_ms=0) as node:
-        await _has_run(node, unique_name, request_id, 2)
+        await has_run(node, unique_name, request_id, 2)
 
 
 async def test_a_throttled_event_waits_and_runs(unique_name: str) -> None:
@@ -106,22 +63,12 @@ async def test_a_throttled_event_waits_and_runs(unique_name: str) -> None:
         assert caught.value.response["Error"]["Code"] == "TooManyRequestsException"
         assert caught.value.response["Reason"] == "ConcurrentInvocationLimitExceeded"
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 429
-        request_id = await _send(node, note)
+        request_id = await send(node, note)
         await eventually_async(lambda: node.node.in_flight_events == 0)
         await busy
-        assert await _runs(node, note, request_id) == 0
+        assert await runs(node, note, request_id) == 0
         clock.advance(1_000)
-        await _has_run(node, note, request_id, 1)
-
-
-async def _send_to(node: RunningNode, name: str, qualifier: str) -> str:
-    client = node.client("lambda")
-    answer = await node.call(client.invoke, FunctionName=name, Qualifier=qualifier, InvocationType="Event")
-    return answer["ResponseMetadata"]["RequestId"]
-
-
-async def _configure(node: RunningNode, name: str, **members: int | str) -> None:
-    await node.call(node.client("lambda").put_function_event_invoke_config, FunctionName=name, **members)
+        await has_run(node, note, request_id, 1)
 
 
 async def test_retries_are_those_of_the_qualifier(unique_name: str) -> None:
@@ -130,17 +77,17 @@ async def test_retries_are_those_of_the_qualifier(unique_name: str) -> None:
         client = node.client("lambda")
         await node.call(create, client, unique_name, FAILING, Publish=True)
         await node.call(client.create_alias, FunctionName=unique_name, Name="live", FunctionVersion="1")
-        await _configure(node, unique_name, MaximumRetryAttempts=0)
-        await _configure(node, unique_name, Qualifier="live", MaximumRetryAttempts=1)
+        await configure(node, unique_name, MaximumRetryAttempts=0)
+        await configure(node, unique_name, Qualifier="live", MaximumRetryAttempts=1)
         sent = {
-            await _send(node, unique_name): 1,
-            await _send_to(node, unique_name, "live"): 2,
-            await _send_to(node, unique_name, "1"): 3,
+            await send(node, unique_name): 1,
+            await send_to(node, unique_name, "live"): 2,
+            await send_to(node, unique_name, "1"): 3,
         }
         for minutes in (0, 1, 2):
             clock.advance(minutes * 60_000)
             for request_id, times in sent.items():
-                await _has_run(node, unique_name, request_id, min(times, minutes + 1))
+                await has_run(node, unique_name, request_id, min(times, minutes + 1))
         assert await node.node.store.queue_depth(f"async/000000000000/us-east-1/{unique_name}") == 0
 
 
@@ -148,11 +95,11 @@ async def test_an_event_is_not_retried_beyond_its_age(unique_name: str) -> None:
     clock = ManualClock()
     async with running_node(clock=clock, state_delay_ms=0) as node:
         await node.call(create, node.client("lambda"), unique_name, FAILING)
-        await _configure(node, unique_name, MaximumEventAgeInSeconds=179)
-        request_id = await _send(node, unique_name)
-        await _has_run(node, unique_name, request_id, 1)
+        await configure(node, unique_name, MaximumEventAgeInSeconds=179)
+        request_id = await send(node, unique_name)
+        await has_run(node, unique_name, request_id, 1)
         clock.advance(60_000)
-        await _has_run(node, unique_name, request_id, 2)
+        await has_run(node, unique_name, request_id, 2)
         assert await node.node.store.queue_depth(f"async/000000000000/us-east-1/{unique_name}") == 0
 
 
@@ -166,8 +113,8 @@ async def test_a_throttled_event_is_given_up_at_its_age(unique_name: str) -> Non
         await node.call(
             client.put_function_concurrency, FunctionName=unique_name + "-other", ReservedConcurrentExecutions=1
         )
-        await _configure(node, unique_name, MaximumEventAgeInSeconds=60)
-        request_id = await _send(node, unique_name)
+        await configure(node, unique_name, MaximumEventAgeInSeconds=60)
+        request_id = await send(node, unique_name)
 
         async def waits_until(due_ms: int) -> bool:
             return node.node.in_flight_events == 0 and await node.node.store.next_due(queue) == due_ms
@@ -181,7 +128,7 @@ async def test_a_throttled_event_is_given_up_at_its_age(unique_name: str) -> Non
             return await node.node.store.queue_depth(queue) == 0
 
         await eventually_async(given_up)
-        assert await _runs(node, unique_name, request_id) == 0
+        assert await runs(node, unique_name, request_id) == 0
 
 
 async def test_no_concurrency_ends_an_event_at_once(unique_name: str) -> None:
@@ -189,13 +136,13 @@ async def test_no_concurrency_ends_an_event_at_once(unique_name: str) -> None:
         client = node.client("lambda")
         await node.call(create, client, unique_name, FAILING)
         await node.call(client.put_function_concurrency, FunctionName=unique_name, ReservedConcurrentExecutions=0)
-        request_id = await _send(node, unique_name)
+        request_id = await send(node, unique_name)
 
         async def ended() -> bool:
             return await node.node.store.queue_depth(f"async/000000000000/us-east-1/{unique_name}") == 0
 
         await eventually_async(ended)
-        assert await _runs(node, unique_name, request_id) == 0
+        assert await runs(node, unique_name, request_id) == 0
 
 
 async def test_events_for_every_form_of_a_name_run(unique_name: str) -> None:
@@ -205,17 +152,17 @@ async def test_events_for_every_form_of_a_name_run(unique_name: str) -> None:
         forms = [unique_name, f"function:{unique_name}", f"000000000000:{unique_name}"]
         forms += [f"000000000000:function:{unique_name}", f"us-east-1:000000000000:function:{unique_name}", arn]
         for form in [*forms, *(f"{form}:1" for form in forms)]:
-            request_id = await _send(node, form)
-            await _has_run(node, unique_name, request_id, 1)
+            request_id = await send(node, form)
+            await has_run(node, unique_name, request_id, 1)
 
 
 async def test_an_event_that_nobody_can_read_keeps_nothing_else_waiting(unique_name: str) -> None:
-    event = _event(unique_name, ManualClock().steady_ms())
+    event = event_of(unique_name, ManualClock().steady_ms())
     readable = enqueue(event)
     async with running_node(clock=ManualClock(), state_delay_ms=0) as node:
         await node.call(create, node.client("lambda"), unique_name, "def handler(e, c):\n    return 1\n")
         await node.node.store.transact([Enqueue(readable.queue, b"\xc1", 0), readable])
-        await _has_run(node, unique_name, event.request_id, 1)
+        await has_run(node, unique_name, event.request_id, 1)
         assert await node.node.store.queue_depth(readable.queue) == 1, "it is kept"
 
 
@@ -230,8 +177,8 @@ async def test_an_end_that_cannot_be_recorded_costs_no_environment(
         await node.call(create, client, unique_name, "def handler(e, c):\n    return c.log_stream_name\n")
         stream = await node.call(invoke, client, unique_name)
         monkeypatch.setattr(dispatcher, "sent", broken)
-        request_id = await _send(node, unique_name)
-        await _has_run(node, unique_name, request_id, 1)
+        request_id = await send(node, unique_name)
+        await has_run(node, unique_name, request_id, 1)
         assert await node.call(invoke, client, unique_name) == stream
 
 
@@ -245,14 +192,14 @@ async def test_a_function_with_hundreds_of_slow_events_keeps_no_other_waiting(un
             create, client, unique_name, "import time\ndef handler(e, c):\n    time.sleep(60)\n", Timeout=90
         )
         await node.call(create, client, other, "def handler(e, c):\n    return 1\n")
-        events = [_event(unique_name, clock.steady_ms()) for _ in range(500)]
+        events = [event_of(unique_name, clock.steady_ms()) for _ in range(500)]
         await node.node.store.transact([enqueue(event) for event in events])
         await eventually_async(lambda: node.node.concurrent_executions >= 32, what="the slow ones run")
-        request_id = await _send(node, other)
+        request_id = await send(node, other)
 
-        async def has_run() -> bool:
-            return await _runs(node, other, request_id) == 1
+        async def single_ran() -> bool:
+            return await runs(node, other, request_id) == 1
 
-        await eventually_async(has_run, within_s=10, what="the other's event ran long before one of these has ended")
+        await eventually_async(single_ran, within_s=10, what="the other's event ran long before one of these has ended")
         assert await node.node.store.queue_depth(f"async/000000000000/us-east-1/{unique_name}") == 500
         await eventually_async(lambda: node.node.concurrent_executions > 64, what="more than at first")

@@ -289,6 +289,34 @@ async def test_dead_letters(node: RunningNode) -> None:
     assert notification["MessageAttributes"]["RequestID"] == {"Type": "String", "Value": request_id}
 
 
+async def test_a_version_keeps_the_dead_letter_queue_it_was_published_with(node: RunningNode) -> None:
+    first_url, first = await _queue(node)
+    second_url, second = await _queue(node)
+    client = node.client("lambda")
+    await node.call(client.update_function_configuration, FunctionName="a", DeadLetterConfig={"TargetArn": first})
+    await node.call(client.publish_version, FunctionName="a")
+    await node.call(client.create_alias, FunctionName="a", Name="live", FunctionVersion="1")
+    await node.call(client.update_function_configuration, FunctionName="a", DeadLetterConfig={"TargetArn": second})
+    for qualifier, url in (("$LATEST", second_url), ("1", first_url), ("live", first_url)):
+        await _configure(node, Qualifier=qualifier)
+        request_id = await _send(node, fail=True, Qualifier=qualifier)
+        attributes = (await _received(node, url))["MessageAttributes"]
+        assert attributes["RequestID"]["StringValue"] == request_id, qualifier
+
+
+async def test_a_destination_function_that_is_gone_gets_nothing(node: RunningNode) -> None:
+    client = node.client("lambda")
+    await node.call(create, client, "b", "def handler(e, c):\n    return 1\n")
+    await _configure(node, OnSuccess=f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:b")
+    await node.call(client.delete_function, FunctionName="b")
+    await _send(node, fail=False)
+
+    async def over() -> bool:
+        return node.node.in_flight_events == 0 and await node.node.store.next_due("") is None
+
+    await eventually_async(over, what="nothing is left on any queue")
+
+
 async def test_a_destination_that_is_down_is_tried_again_after_a_restart(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"state_delay_ms": 0, "data_dir": tmp_path / "data"}
     clock = ManualClock()

@@ -1,7 +1,8 @@
-"""kill -9 of the node at random moments under load loses no function and no accepted event."""
+"""kill -9 of the node at random moments under load loses no function, no accepted event and no result of one."""
 
 from __future__ import annotations
 
+import json
 import random
 import socket
 import threading
@@ -12,8 +13,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.e2e.functions import create
 from tests.support import NodeProcess, eventually
+from tests.support.queue_server import QueueServer
 
 KILLS = 20
+RESULT_KILLS = 5
 
 REPORTING = (
     "import socket\n"
@@ -109,3 +112,66 @@ def test_accepted_events_survive_kills(tmp_path: Path, unique_name: str) -> None
     finally:
         node.stop()
         collector.close()
+
+
+def test_every_result_reaches_its_destination_through_kills(tmp_path: Path, unique_name: str) -> None:
+    """Events that fail are told to a destination and to a dead letter queue, the others to another destination."""
+    random.seed(20261130)
+    told = "def handler(event, context):\n    assert event['id'] % 3\n    return event['id']\n"
+    accepted: list[int] = []
+    sent = 0
+    with QueueServer() as queues:
+        endpoints = json.dumps({"sqs": queues.endpoint})
+        node = NodeProcess(tmp_path / "data", state_delay_ms=0, neighbours=False, endpoints=endpoints)
+        try:
+            node.start()
+            client = node.client("lambda")
+            create(client, unique_name, told, DeadLetterConfig={"TargetArn": queues.arn("letters")})
+            destinations = {name: {"Destination": queues.arn(name)} for name in ("OnSuccess", "OnFailure")}
+            client.put_function_event_invoke_config(
+                FunctionName=unique_name, MaximumRetryAttempts=0, DestinationConfig=destinations
+            )
+            for _ in range(RESULT_KILLS):
+                stop = threading.Event()
+                lock = threading.Lock()
+
+                def load(client: object, stop: threading.Event = stop, lock: threading.Lock = lock) -> None:
+                    nonlocal sent
+                    while not stop.is_set():
+                        with lock:
+                            sent += 1
+                            number = sent
+                        try:
+                            client.invoke(  # type: ignore[attr-defined]
+                                FunctionName=unique_name, InvocationType="Event", Payload=json.dumps({"id": number})
+                            )
+                        except (ClientError, BotoCoreError):
+                            continue
+                        with lock:
+                            accepted.append(number)
+
+                threads = [threading.Thread(target=load, args=(node.client("lambda"),)) for _ in range(3)]
+                for thread in threads:
+                    thread.start()
+                time.sleep(random.uniform(0.2, 0.6))
+                node.kill()
+                stop.set()
+                for thread in threads:
+                    thread.join()
+                node.start()
+            assert len(accepted) >= RESULT_KILLS
+
+            def told_of(name: str) -> set[int]:
+                return {body.get("requestPayload", body)["id"] for body in queues.bodies(name)}
+
+            failed = {number for number in accepted if number % 3 == 0}
+            for name, expected in (
+                ("OnFailure", failed),
+                ("letters", failed),
+                ("OnSuccess", set(accepted) - failed),
+            ):
+                eventually(lambda name=name, expected=expected: expected <= told_of(name), within_s=60, what=name)
+                others = told_of(name) - expected
+                assert all((number % 3 == 0) == (name != "OnSuccess") and number <= sent for number in others), name
+        finally:
+            node.stop()

@@ -103,10 +103,18 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "than or equal to 0, Member must satisfy regular expression pattern: subnet-[0-9a-z]*, "
         "Member must not be null]",
     ),
-    (
-        {"DeadLetterConfig": {"TargetArn": "arn:aws:lambda:us-east-1:000000000000:function:f"}},
-        "InvalidParameterValueException",
-        "Invalid dead letter queue ARN: the target must be an Amazon SQS queue or an Amazon SNS topic.",
+    *(
+        (
+            {"DeadLetterConfig": {"TargetArn": f"arn:aws:{target}"}},
+            "InvalidParameterValueException",
+            "Invalid dead letter queue ARN: the target must be a standard Amazon SQS queue or a standard Amazon SNS "
+            "topic.",
+        )
+        for target in (
+            "lambda:us-east-1:000000000000:function:f",
+            "sqs:us-east-1:000000000000:queue.fifo",
+            "sns:us-east-1:000000000000:topic.fifo",
+        )
     ),
     (
         {"DeadLetterConfig": {"TargetArn": "queue"}},

@@ -44,7 +44,9 @@ class _Trouble(msgspec.Struct):
 
     since_ms: int
     last_ms: int
-    attempts: int = 0
+    rounds: int = 0
+    """Waits so far; deliveries that were under way together count as one."""
+    until_ms: int = 0
 
 
 class Deliverer:
@@ -59,6 +61,11 @@ class Deliverer:
         self._under_way: set[asyncio.Task[None]] = set()
         self._troubles: dict[str, _Trouble] = {}
         """By queue, which is by target."""
+
+    @property
+    def in_hand(self) -> int:
+        """Deliveries that are under way, or whose end is being recorded."""
+        return self._worker.in_hand
 
     async def start(self) -> None:
         await self._take_over()
@@ -118,11 +125,12 @@ class Deliverer:
             work.end(lambda: [_done(work)])
             return
         logger.info("a delivery to %s was not taken and will be made again: %s", _target(delivery), error)
-        until_ms = now_ms + min(FIRST_WAIT_MS << min(trouble.attempts, 20), LAST_WAIT_MS)
-        if fault in _MAY_COME:
-            until_ms = min(until_ms, trouble.since_ms + MISSING_MS)
-        trouble.attempts += 1
-        item = work.item
+        if now_ms >= trouble.until_ms:
+            trouble.until_ms = now_ms + min(FIRST_WAIT_MS << min(trouble.rounds, 20), LAST_WAIT_MS)
+            trouble.rounds += 1
+            if fault in _MAY_COME:
+                trouble.until_ms = min(trouble.until_ms, trouble.since_ms + MISSING_MS)
+        until_ms, item = trouble.until_ms, work.item
         work.refuse(lambda: [Retry(item.queue, item.item_id, item.lease, until_ms)], until_ms)
 
 

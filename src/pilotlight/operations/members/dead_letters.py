@@ -8,7 +8,10 @@ from typing import Any
 from pilotlight.errors import InvalidParameterValueException
 from pilotlight.operations.members.asked import Asked
 
-_TARGET = re.compile(r"arn:aws[a-zA-Z-]*:(?:sqs|sns):[a-z0-9-]+:\d{12}:[^:]+")
+#: standard ones only: `.fifo` has a dot, and their names have none
+_TARGET = re.compile(
+    r"arn:aws[a-zA-Z-]*:(?:sqs:[a-z0-9-]+:\d{12}:[a-zA-Z0-9_-]{1,80}|sns:[a-z0-9-]+:\d{12}:[a-zA-Z0-9_-]{1,256})"
+)
 
 
 def dead_letters(asked: Asked, given: dict[str, Any]) -> dict[str, Any] | None:
@@ -16,6 +19,7 @@ def dead_letters(asked: Asked, given: dict[str, Any]) -> dict[str, Any] | None:
     target: str = given.get("TargetArn", "")
     if target and not _TARGET.fullmatch(target):
         raise InvalidParameterValueException(
-            "Invalid dead letter queue ARN: the target must be an Amazon SQS queue or an Amazon SNS topic."
+            "Invalid dead letter queue ARN: the target must be a standard Amazon SQS queue or a standard Amazon SNS "
+            "topic."
         )
     return {"TargetArn": target} if target else None
