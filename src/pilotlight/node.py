@@ -116,11 +116,11 @@ class Node:
         self.log_store = log_store = LogStore(data / "logs", clock, settings)
         await log_store.start()
         stack.push_async_callback(log_store.stop)
-        counters = Counters(log_store, clock)
-        await counters.start()
-        stack.push_async_callback(counters.stop)
         self.catalog = catalog = await Catalog.open(store, settings, clock)
         stack.push_async_callback(catalog.close)
+        counters = Counters(log_store, clock, catalog.function)
+        await counters.start()
+        stack.push_async_callback(counters.stop)
 
         self._exporter = exporter = SpanExporter(settings, clock) if settings.otlp_endpoint else None
         if exporter is not None:

@@ -18,6 +18,10 @@ from tests.support.waiting import eventually_async
 MINUTE_MS = 60_000
 
 
+def no_functions(account: str, region: str, name: str) -> None:
+    """A catalog without functions."""
+
+
 def version(name: str = "hello", number: str = "$LATEST", memory_mib: int = 1024) -> FunctionVersion:
     return FunctionVersion(
         account="000000000000",
@@ -43,7 +47,7 @@ async def test_counts_are_summed_by_version_and_minute_and_outlive_the_node(tmp_
     clock = ManualClock()
     store = LogStore(tmp_path, clock, Settings())
     await store.start()
-    counters = Counters(store, clock)
+    counters = Counters(store, clock, no_functions)
     await counters.start()
     counters.invoked(version(), None, ended(12.5, 113, cold=True))
     counters.invoked(version(), "live", ended(2.5, 3, failed=True))
@@ -62,7 +66,7 @@ async def test_counts_are_summed_by_version_and_minute_and_outlive_the_node(tmp_
     since_ms = clock.time_ms()
     counters.invoked(version(), None, ended(1.0, 1))
     await counters.stop()
-    counters = Counters(store, clock)
+    counters = Counters(store, clock, no_functions)
     hello, other = await counters.uses("000000000000", "us-east-1")
     assert hello == Use("hello", "$LATEST", 5, 1, 1, 1, 16.0, 12.5, 117, 117 * 1024)
     assert (other.function, other.version, other.invocations) == ("other", "3", 1)
@@ -79,10 +83,11 @@ async def test_minutes_are_kept_for_63_days(tmp_path: Path) -> None:
     clock = ManualClock()
     store = LogStore(tmp_path, clock, Settings())
     await store.start()
-    counters = Counters(store, clock)
+    counters = Counters(store, clock, no_functions)
     counters.invoked(version(), None, ended(1.0, 1))
     await counters.flush()
     clock.advance(64 * 86_400_000)
+    await counters.keep_house()
     assert await counters.uses("000000000000", "us-east-1") == []
     await store.stop()
 
@@ -91,7 +96,7 @@ async def test_a_long_invocation_counts_in_the_minute_in_which_it_began(tmp_path
     clock = ManualClock()
     store = LogStore(tmp_path, clock, Settings())
     await store.start()
-    counters = Counters(store, clock)
+    counters = Counters(store, clock, no_functions)
     clock.advance(10 * MINUTE_MS)
     counters.invoked(version(), None, ended(300_000.0, 300_000))
     begun_ms = clock.time_ms() - 300_000

@@ -19,6 +19,7 @@ from botocore.model import OperationModel, ServiceModel, Shape
 from hypothesis import strategies as st
 
 from pilotlight.wire import Call, ServiceApi, WireRequest, WireResponse
+from pilotlight.wire.models import load_model
 from pilotlight.wire.patterns import translate
 
 T = TypeVar("T")
@@ -159,9 +160,16 @@ _BUILDERS: dict[str, Any] = {
 # --- both directions ---
 
 
-def serialize(operation: OperationModel, params: dict[str, Any], validate: bool = True) -> WireRequest:
+def protocols_of(service: str) -> list[str]:
+    """What wire and botocore's clients of a service both speak."""
+    return [name for name in load_model(service).protocols if name in botocore.serialize.SERIALIZERS]
+
+
+def serialize(
+    operation: OperationModel, params: dict[str, Any], validate: bool = True, protocol: str = ""
+) -> WireRequest:
     """The request botocore would send. With `validate` it also confirms that the parameters are valid."""
-    protocol = operation.service_model.protocol
+    protocol = protocol or operation.service_model.protocol
     serializer = botocore.serialize.create_serializer(protocol, include_validation=validate)
     request = serializer.serialize_to_request(params, operation)
     request.setdefault("context", {})
@@ -181,10 +189,10 @@ def serialize(operation: OperationModel, params: dict[str, Any], validate: bool 
     )
 
 
-def parse(operation: OperationModel, response: WireResponse) -> dict[str, Any]:
+def parse(operation: OperationModel, response: WireResponse, protocol: str = "") -> dict[str, Any]:
     """What a client sees of a response, without its metadata; errors as botocore gives them, under "Error"."""
     assert isinstance(response.body, bytes)
-    parser = botocore.parsers.create_parser(operation.service_model.protocol)
+    parser = botocore.parsers.create_parser(protocol or operation.service_model.protocol)
     headers = botocore.awsrequest.HeadersDict(response.headers)
     # For a streaming blob botocore's parser is given an object, not bytes: it would decode those.
     body = bytearray(response.body) if operation.has_streaming_output else response.body

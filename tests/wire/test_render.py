@@ -138,7 +138,7 @@ def test_timestamps_and_prefixed_maps_in_headers() -> None:
 
 def renderer(service: str, name: str) -> OperationRenderer:
     model = load_model(service)
-    return OperationRenderer(model, model.operation(name))
+    return OperationRenderer(model, model.operation(name), model.protocols[0])
 
 
 # --- errors ---

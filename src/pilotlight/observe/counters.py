@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 import logging
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import ceil, log
 from typing import Any, Protocol
 
@@ -18,12 +20,16 @@ import msgspec
 
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import Clock
-from pilotlight.observe import billing
+from pilotlight.observe import billing, metric_store
 from pilotlight.observe.database import LogDatabase
 from pilotlight.observe.histogram import BUCKETS_PER_E, ZERO, Histogram
+from pilotlight.observe.lambda_metrics import Functions, LambdaMetrics, Peak
 from pilotlight.observe.logs import LogStore
+from pilotlight.observe.metric_store import SeriesIds
+from pilotlight.observe.metrics import METRICS, Distribution, Series
 
 _FLUSH_EVERY_MS = 10_000
+_KEEP_HOUSE_EVERY_MS = 3_600_000
 _MINUTE_MS = 60_000
 _LONG_MS = 1000
 """What took longer is counted in the minute in which it began; what was shorter, in the one in which it ended."""
@@ -98,6 +104,20 @@ class _Counts:
         self.min_duration_ms = math.inf
         self.durations: Histogram = {}
 
+    def measure(self, metrics: LambdaMetrics) -> None:
+        durations = Distribution(
+            self.invocations, self.duration_ms, self.min_duration_ms, self.max_duration_ms, self.durations
+        )
+        metrics.invocations(
+            self.version,
+            self.qualifier,
+            invocations=self.invocations,
+            errors=self.errors,
+            throttles=self.throttles,
+            durations=durations,
+            minute_ms=self.minute_ms,
+        )
+
     def values(self) -> dict[str, Any]:
         """By the columns of the table `uses`, but the minute."""
         version = self.version
@@ -126,12 +146,17 @@ class Counters:
     A `qualifier` is what the caller named: an alias, a version, or None.
     """
 
-    def __init__(self, log_store: LogStore, clock: Clock) -> None:
+    def __init__(self, log_store: LogStore, clock: Clock, functions: Functions) -> None:
         self._store = log_store
         self._clock = clock
+        self._functions = functions
         self._counts: dict[_Key, _Counts] = {}
         """By the identity of the version's value, which its _Counts keeps alive: the cheapest key there is."""
-        self._dropped_until_ms = 0
+        self._events: dict[tuple[int, str | None, str], tuple[FunctionVersion, Distribution]] = {}
+        self._take_peaks: Callable[[], Sequence[Peak]] = tuple
+        self._series_ids = SeriesIds()
+        self._one_flush = asyncio.Lock()
+        self._kept_until_ms = 0
 
     async def start(self) -> None:
         self._flushing = asyncio.create_task(self._flush_by_the_clock())
@@ -177,6 +202,17 @@ class Counters:
 
     def observe(self, metric: str, version: FunctionVersion, qualifier: str | None, value: float) -> None:
         """One value of a metric that has a distribution, in the metric's unit: how old an event was ..."""
+        if metric not in METRICS:
+            raise ValueError(f"Lambda has no metric {metric}")
+        key = (id(version), qualifier, metric)
+        found = self._events.get(key)
+        if found is None:
+            found = self._events[key] = (version, Distribution())
+        found[1].record(value)
+
+    def watch(self, take_peaks: Callable[[], Sequence[Peak]]) -> None:
+        """Have `take_peaks` asked at each flush what ran at once since the last."""
+        self._take_peaks = take_peaks
 
     def _of(self, key: _Key, version: FunctionVersion, qualifier: str | None, minute_ms: int = 0) -> _Counts:
         found = self._counts[key] = _Counts(version, qualifier, minute_ms)
@@ -204,22 +240,45 @@ class Counters:
         return [Use(*row) for row in rows]
 
     async def flush(self) -> None:
-        """Add what was counted since the last time to the minute that it was counted in."""
+        """Add what was counted since the last time to the minute that it was counted in. What others are adding just
+        now is there, too, when this returns."""
+        async with self._one_flush:
+            now_ms = self._clock.time_ms()
+            # A flush at the full minute brings what was counted before it.
+            minute_ms = (now_ms - 1) // _MINUTE_MS * _MINUTE_MS
+            counted, self._counts = self._counts, {}
+            events, self._events = self._events, {}
+            peaks = [peak for peak in self._take_peaks() if peak.peak or peak.set_aside or peak.provisioned]
+            if not (counted or events or peaks):
+                return
+
+            def write(database: LogDatabase) -> dict[Series, int]:
+                metrics = LambdaMetrics(self._functions, minute_ms)
+                for counts in counted.values():
+                    database.run("add_use", minute_ms=counts.minute_ms or minute_ms, **counts.values())
+                    counts.measure(metrics)
+                for (_, qualifier, metric), (version, values) in events.items():
+                    metrics.events(version, qualifier, metric, values)
+                metrics.peaks(peaks)
+                return metric_store.write(database, metrics.batch, self._series_ids)
+
+            self._series_ids.learn(await self._store.change(write))
+
+    async def write(self, batch: metric_store.Batch) -> None:
+        """Add metrics that others report: a function of itself, a program of what it likes."""
+        async with self._one_flush:
+            write = partial(metric_store.write, batch=batch, ids=self._series_ids)
+            self._series_ids.learn(await self._store.change(write))
+
+    async def keep_house(self) -> None:
+        """Roll up what has grown old, drop what is too old: a little at a time, so that nothing waits for it."""
         now_ms = self._clock.time_ms()
-        # A flush at the full minute brings what was counted before it.
-        minute_ms = (now_ms - 1) // _MINUTE_MS * _MINUTE_MS
-        counted, self._counts = self._counts, {}
-        drop = now_ms - self._dropped_until_ms > 3_600_000
-
-        def write(database: LogDatabase) -> None:
-            for counts in counted.values():
-                database.run("add_use", minute_ms=counts.minute_ms or minute_ms, **counts.values())
-            if drop:
-                database.run("delete_old_uses", before_ms=now_ms - _KEPT_MS)
-
-        if counted or drop:
-            self._dropped_until_ms = now_ms if drop else self._dropped_until_ms
-            await self._store.change(write)
+        await self._store.change(lambda database: database.run("delete_old_uses", before_ms=now_ms - _KEPT_MS))
+        while await self._store.change(lambda database: metric_store.roll_up(database, now_ms // 1000)):
+            pass
+        async with self._one_flush:
+            await self._store.change(lambda database: database.run("delete_empty_series"))
+            self._series_ids.forget()
 
     async def _flush_by_the_clock(self) -> None:
         while True:
@@ -229,3 +288,9 @@ class Counters:
                 await self.flush()
             except Exception:
                 _log.exception("counts of the last ten seconds could not be stored and are lost")
+            try:
+                if now_ms - self._kept_until_ms > _KEEP_HOUSE_EVERY_MS:
+                    self._kept_until_ms = now_ms
+                    await self.keep_house()
+            except Exception:
+                _log.exception("old metrics could not be rolled up; the next round tries again")

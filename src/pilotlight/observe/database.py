@@ -1,4 +1,4 @@
-"""The log database as seen by one thread: groups, streams and blocks of events in SQLite.
+"""The log database as seen by one thread: groups, streams and blocks of events, and metrics, in SQLite.
 
 A connection belongs to one thread at a time. Two change anything, and by turns (writer.py): the log process writes
 events, a thread of the node does the rest; readers have their own. WAL with synchronous=NORMAL: a killed node loses
@@ -18,6 +18,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from pilotlight.observe.metrics import merged_histogram
 from pilotlight.store.queries import parse_queries
 
 BLOCK_SPAN_MS = 60_000
@@ -59,8 +60,15 @@ class StreamRow(msgspec.Struct, frozen=True):
 
 @cache
 def _queries() -> dict[str, str]:
-    text = resources.files("pilotlight.observe").joinpath("log_queries.sql").read_text("utf-8")
-    return {query.name: query.sql for query in parse_queries(text)}
+    return {
+        query.name: query.sql
+        for file in ("log_queries.sql", "metric_queries.sql")
+        for query in parse_queries(_sql(file))
+    }
+
+
+def _sql(file: str) -> str:
+    return resources.files("pilotlight.observe").joinpath(file).read_text("utf-8")
 
 
 class LogDatabase:
@@ -72,6 +80,8 @@ class LogDatabase:
         self._execute: Callable[..., Any] = self._connection.execute  # pyright: ignore[reportUnknownMemberType]
         if not read_only:
             self._prepare()
+            define: Callable[..., None] = self._connection.create_scalar_function
+            define("merged_histogram", merged_histogram, 8, deterministic=True)
 
     def _prepare(self) -> None:
         execute = self._execute
@@ -79,13 +89,14 @@ class LogDatabase:
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = NORMAL")
         execute("PRAGMA journal_size_limit = 16777216")
-        execute(resources.files("pilotlight.observe").joinpath("log_schema.sql").read_text("utf-8"))
+        execute(_sql("log_schema.sql"))
+        execute(_sql("metric_schema.sql"))
 
     def close(self) -> None:
         self._connection.close()
 
     def run(self, query: str, **values: Any) -> list[Row]:
-        """Run a statement of log_queries.sql by its name, to its end."""
+        """Run a statement of log_queries.sql or metric_queries.sql by its name, to its end."""
         return self._execute(self._queries[query], values).fetchall()
 
     def first(self, query: str, **values: Any) -> Row | None:

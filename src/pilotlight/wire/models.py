@@ -10,11 +10,13 @@ from __future__ import annotations
 import functools
 import gzip
 import importlib.resources
-from typing import Literal, cast
+from collections.abc import Sequence
+from typing import Literal, cast, get_args
 
 import msgspec
 
-Protocol = Literal["rest-json", "json"]
+Protocol = Literal["rest-json", "json", "smithy-rpc-v2-cbor", "query"]
+_SPOKEN: frozenset[str] = frozenset(get_args(Protocol))
 Location = Literal["uri", "querystring", "header", "headers", "statusCode"]
 
 
@@ -32,6 +34,11 @@ class _ShapeRef(msgspec.Struct, rename="camel"):
     streaming: bool = False
     eventpayload: bool = False
     eventheader: bool = False
+    result_wrapper: str = ""
+
+
+class _RawError(msgspec.Struct, rename="camel"):
+    code: str = ""
 
 
 class _RawShape(msgspec.Struct, rename="camel"):
@@ -50,7 +57,9 @@ class _RawShape(msgspec.Struct, rename="camel"):
     streaming: bool = False
     exception: bool = False
     eventstream: bool = False
+    flattened: bool = False
     timestamp_format: str | None = None
+    error: _RawError = msgspec.field(default_factory=_RawError)
 
 
 class _RawHttp(msgspec.Struct, rename="camel"):
@@ -64,6 +73,7 @@ class _RawOperation(msgspec.Struct):
     http: _RawHttp = msgspec.field(default_factory=_RawHttp)
     input: _ShapeRef | None = None
     output: _ShapeRef | None = None
+    requestcompression: dict[str, list[str]] = {}
 
 
 class _RawMetadata(msgspec.Struct, rename="camel"):
@@ -71,6 +81,8 @@ class _RawMetadata(msgspec.Struct, rename="camel"):
     protocols: list[str] = []
     json_version: str = "1.0"
     target_prefix: str = ""
+    xml_namespace: str = ""
+    aws_query_compatible: dict[str, str] | None = None
 
 
 class _RawModel(msgspec.Struct):
@@ -111,6 +123,10 @@ class Shape(msgspec.Struct, eq=False):
     streaming: bool
     event_stream: bool
     exception: bool
+    flattened: bool
+    """Of a list or map, in the query protocol: its parts stand beside each other, with nothing around them."""
+    query_code: str
+    """Of an error: its name in the query protocol; "" where that is the shape's."""
     timestamp_format: str | None
     payload: str | None
     """Name of the member that is the whole body."""
@@ -129,6 +145,8 @@ class Operation(msgspec.Struct, eq=False):
     status: int
     input: Shape | None
     output: Shape | None
+    result_wrapper: str = ""
+    """The element around the output in the query protocol."""
 
 
 class Model:
@@ -136,12 +154,18 @@ class Model:
 
     def __init__(self, service: str, raw: _RawModel) -> None:
         self.service = service
-        supported = [
-            name for name in raw.metadata.protocols or [raw.metadata.protocol] if name in ("rest-json", "json")
+        protocols: list[Protocol] = [
+            cast("Protocol", name) for name in raw.metadata.protocols or [raw.metadata.protocol] if name in _SPOKEN
         ]
-        if not supported:
+        if not protocols:
             raise UnknownService(f"{service} speaks {raw.metadata.protocol}, which wire does not")
-        self.protocol: Protocol = cast(Protocol, supported[0])
+        self.protocols: Sequence[Protocol] = protocols
+        """What clients of the service may speak, as far as `wire` does; the first is what new ones do."""
+        self.xml_namespace = raw.metadata.xml_namespace
+        self.query_compatible = raw.metadata.aws_query_compatible is not None
+        """Its newer protocols tell what an error was called in the query protocol."""
+        self.takes_gzip = any("gzip" in op.requestcompression.get("encodings", ()) for op in raw.operations.values())
+        """Clients send some of its requests compressed."""
         self.json_version = raw.metadata.json_version
         self.target_prefix = raw.metadata.target_prefix
         self._raw = raw
@@ -168,6 +192,7 @@ class Model:
                 status=raw.http.response_code or 200,
                 input=self.shape(raw.input.shape) if raw.input else None,
                 output=self.shape(raw.output.shape) if raw.output else None,
+                result_wrapper=raw.output.result_wrapper if raw.output else "",
             )
         return known
 
@@ -192,6 +217,8 @@ class Model:
             streaming=raw.streaming,
             event_stream=raw.eventstream,
             exception=raw.exception,
+            flattened=raw.flattened,
+            query_code=raw.error.code,
             timestamp_format=raw.timestamp_format,
             payload=raw.payload,
             required=frozenset(raw.required),

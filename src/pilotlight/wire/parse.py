@@ -16,7 +16,7 @@ from typing import Any, cast
 import msgspec
 
 from pilotlight.errors import SerializationException
-from pilotlight.wire import timestamps
+from pilotlight.wire import cbor, timestamps
 from pilotlight.wire.messages import WireRequest
 from pilotlight.wire.models import Member, Operation, Protocol, Shape
 from pilotlight.wire.routing import parse_query
@@ -36,7 +36,8 @@ class OperationParser:
     """Parses requests of one operation. Raises SerializationException; nothing else."""
 
     def __init__(self, operation: Operation, protocol: Protocol) -> None:
-        self._json_rpc = protocol == "json"
+        self._rpc = protocol != "rest-json"
+        self._protocol: Protocol = protocol
         self._labels: list[tuple[Member, Parse]] = []
         self._query: list[tuple[Member, Parse]] = []
         self._headers: list[tuple[Member, Parse]] = []
@@ -49,10 +50,10 @@ class OperationParser:
             self._prepare(operation.input)
 
     def _prepare(self, shape: Shape) -> None:
-        shapes = _BodyParsers()
+        shapes = _BodyParsers(self._protocol)
         in_body: list[Member] = []
         for member in shape.members.values():
-            if self._json_rpc or member.location is None:
+            if self._rpc or member.location is None:
                 in_body.append(member)
             elif member.location == "uri":
                 self._labels.append((member, _text_parser(member)))
@@ -62,12 +63,12 @@ class OperationParser:
                 self._headers.append((member, _text_parser(member)))
             elif member.location == "headers":
                 self._prefixes.append(member)
-        if shape.payload is not None and not self._json_rpc:
+        if shape.payload is not None and not self._rpc:
             self._payload = shape.members[shape.payload]
             self._payload_is_blob = self._payload.shape.type in ("blob", "string")
             self._payload_is_required = shape.payload in shape.required
             self._body = None if self._payload_is_blob else shapes.of(self._payload)
-        elif in_body or self._json_rpc:
+        elif in_body or self._rpc:
             self._body = shapes.structure(in_body)
 
     def parse(self, request: WireRequest, labels: Mapping[str, str]) -> _Json:
@@ -110,16 +111,24 @@ class OperationParser:
             if body or self._payload_is_required:
                 params[self._payload.name] = body if self._payload.shape.type == "blob" else _text(body)
             return
-        if self._body is None or (not body and not self._json_rpc):
+        if self._body is None or (not body and self._protocol != "json"):
             return
-        document = decode_json(body)
+        document = decode_cbor(body) if self._protocol == "smithy-rpc-v2-cbor" else decode_json(body)
         if self._payload is not None:
             if document is not None:
                 params[self._payload.name] = self._body(document)
         elif document is not None:
             params.update(self._body(document))
-        elif self._json_rpc:
+        elif self._rpc:
             raise SerializationException("Could not parse request body into json: a JSON object is expected, not null")
+
+
+def decode_cbor(body: bytes) -> Any:
+    """Any CBOR item; SerializationException when it is none."""
+    try:
+        return cbor.decode(body)
+    except cbor.CborError as error:
+        raise SerializationException(f"Could not parse request body into cbor: {error}") from error
 
 
 def decode_json(body: bytes) -> Any:
@@ -143,15 +152,15 @@ def _text(body: bytes) -> str:
 
 
 def _text_parser(member: Member) -> Parse:
-    return _TEXT_PARSERS.get(member.shape.type, str)
+    return TEXT_PARSERS.get(member.shape.type, str)
 
 
 def _query_parser(member: Member) -> Parse:
     """Takes every value given for one name."""
     if member.shape.type == "list" and member.shape.element is not None:
-        parse = _TEXT_PARSERS.get(member.shape.element.shape.type, str)
+        parse = TEXT_PARSERS.get(member.shape.element.shape.type, str)
         return lambda texts: [parse(text) for text in texts]
-    parse_one = _TEXT_PARSERS.get(member.shape.type, str)
+    parse_one = TEXT_PARSERS.get(member.shape.type, str)
     return lambda texts: parse_one(texts[-1])
 
 
@@ -187,7 +196,7 @@ def _text_timestamp(text: str) -> datetime:
         raise SerializationException("STRING_VALUE can not be converted to milliseconds since epoch") from error
 
 
-_TEXT_PARSERS: dict[str, Parse] = {
+TEXT_PARSERS: dict[str, Parse] = {
     "integer": _text_integer("an Integer", _INT32),
     "long": _text_integer("a Long", _INT64),
     "double": _text_number,
@@ -197,20 +206,21 @@ _TEXT_PARSERS: dict[str, Parse] = {
 }
 
 
-# --- JSON bodies ---
+# --- JSON and CBOR bodies ---
 
 
 class _BodyParsers:
     """Builds one function per shape; shapes that contain themselves find the function already there."""
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: Protocol) -> None:
         self._known: dict[str, Parse] = {}
+        self._simple = _CBOR_PARSERS if protocol == "smithy-rpc-v2-cbor" else _JSON_PARSERS
 
     def of(self, member: Member) -> Parse:
         shape = member.shape
-        if shape.type == "timestamp":
+        simple = self._simple.get(shape.type)
+        if shape.type == "timestamp" and simple is None:
             return _timestamp_parser(member.timestamp_format or "unixTimestamp")
-        simple = _JSON_PARSERS.get(shape.type)
         if simple is not None:
             return simple
         known = self._known.get(shape.name)
@@ -346,3 +356,16 @@ _JSON_PARSERS: dict[str, Parse] = {
     "float": _number,
     "blob": _blob,
 }
+
+
+def _cbor_blob(value: Any) -> bytes:
+    if type(value) is not bytes:
+        raise _mismatch(value, "a Blob")
+    return value
+
+
+def _cbor_timestamp(value: Any) -> datetime:
+    return value if isinstance(value, datetime) else _timestamp_parser("unixTimestamp")(value)
+
+
+_CBOR_PARSERS: dict[str, Parse] = {**_JSON_PARSERS, "blob": _cbor_blob, "timestamp": _cbor_timestamp}

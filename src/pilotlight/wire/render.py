@@ -16,9 +16,9 @@ from typing import Any, Self, cast
 import msgspec
 
 from pilotlight.errors import AwsError, ServiceException
-from pilotlight.wire import eventstream, timestamps
+from pilotlight.wire import cbor, eventstream, timestamps
 from pilotlight.wire.messages import WireResponse
-from pilotlight.wire.models import Member, Model, Operation, Shape
+from pilotlight.wire.models import Member, Model, Operation, Protocol, Shape
 
 Render = Callable[[Any], Any]
 _Json = dict[str, Any]
@@ -35,10 +35,19 @@ class BadResult(TypeError):
 class OperationRenderer:
     """Renders results of one operation. `status` and `payload_type`: what AWS sends where it differs from the model."""
 
-    def __init__(self, model: Model, operation: Operation, status: int | None = None, payload_type: str = "") -> None:
+    def __init__(
+        self,
+        model: Model,
+        operation: Operation,
+        protocol: Protocol,
+        *,
+        status: int | None = None,
+        payload_type: str = "",
+    ) -> None:
         self._operation = operation.name
         self._status = status or operation.status
-        self._content_type = json_content_type(model)
+        self._protocol: Protocol = protocol
+        self._content_type = content_type(model, protocol)
         self._payload_type = payload_type or "application/octet-stream"
         self._status_member = ""
         self._headers: dict[str, Member] = {}
@@ -49,12 +58,12 @@ class OperationRenderer:
         self._events: _EventRenderer | None = None
         self._stream_name = ""
         self._has_output = operation.output is not None
-        self._rpc = model.protocol == "json"
+        self._rpc = protocol != "rest-json"
         if operation.output is not None:
             self._prepare(model, operation.output)
 
     def _prepare(self, model: Model, shape: Shape) -> None:
-        renderers = _BodyRenderers()
+        renderers = _BodyRenderers(self._protocol)
         body: dict[str, tuple[str, Render | None]] = {}
         for name, member in shape.members.items():
             if member.shape.event_stream:
@@ -76,6 +85,9 @@ class OperationRenderer:
 
     def render(self, result: _Json | None, request_id: str) -> WireResponse:
         headers = {"x-amzn-RequestId": request_id}
+        cbor_spoken = self._protocol == "smithy-rpc-v2-cbor"
+        if cbor_spoken:
+            headers["smithy-protocol"] = "rpc-v2-cbor"
         status = self._status
         document: _Json = {}
         stream: Any = None
@@ -106,10 +118,10 @@ class OperationRenderer:
             return WireResponse(status, headers, self._events.messages(stream, initial))
         if self._payload is not None:
             return WireResponse(status, headers, self._payload_body(payload, headers))
-        if status == 204 or not (self._has_output or self._rpc):
+        if status == 204 or not (self._has_output or self._protocol == "json"):
             return WireResponse(status, headers, b"")
         headers["Content-Type"] = self._content_type
-        return WireResponse(status, headers, _encode(document))
+        return WireResponse(status, headers, cbor.encode(document) if cbor_spoken else _encode(document))
 
     def _payload_body(self, payload: Any, headers: dict[str, str]) -> bytes | AsyncIterator[bytes]:
         if self._payload is None or payload is None:
@@ -126,8 +138,11 @@ class OperationRenderer:
         raise BadResult(f"{self._operation}: a payload is bytes or an async iterator, not {type(payload).__name__}")
 
 
-def json_content_type(model: Model) -> str:
-    return "application/json" if model.protocol == "rest-json" else f"application/x-amz-json-{model.json_version}"
+def content_type(model: Model, protocol: Protocol) -> str:
+    """Of bodies with members, in a protocol that is not `query`."""
+    if protocol == "smithy-rpc-v2-cbor":
+        return "application/cbor"
+    return "application/json" if protocol == "rest-json" else f"application/x-amz-json-{model.json_version}"
 
 
 def _header_text(value: Any, member: Member) -> str:
@@ -141,21 +156,22 @@ def _header_text(value: Any, member: Member) -> str:
     return text
 
 
-# --- JSON bodies ---
+# --- JSON and CBOR bodies ---
 
 
 class _BodyRenderers:
     """Builds one function per shape; None where the value goes out as it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: Protocol) -> None:
         self._known: dict[str, Render] = {}
+        self._checks = _CBOR_CHECKS if protocol == "smithy-rpc-v2-cbor" else TYPE_CHECKS
 
     def of(self, member: Member) -> Render | None:
         shape = member.shape
+        if shape.type in self._checks:
+            return self._checks[shape.type]
         if shape.type == "timestamp":
-            return _timestamp_renderer(member.timestamp_format or "unixTimestamp")
-        if shape.type in _TYPE_CHECKS:
-            return _TYPE_CHECKS[shape.type]
+            return timestamp_renderer(member.timestamp_format or "unixTimestamp")
         known = self._known.get(shape.name)
         if known is None:
             # The stand-in is for recursion only: it looks the real one up when it is called.
@@ -214,7 +230,7 @@ def _map_renderer(name: str, convert: Render | None) -> Render:
     return render
 
 
-def _timestamp_renderer(timestamp_format: str) -> Render:
+def timestamp_renderer(timestamp_format: str) -> Render:
     def render(value: Any) -> Any:
         if not isinstance(value, datetime):
             raise BadResult(f"a timestamp is a datetime, not {type(value).__name__}")
@@ -253,7 +269,7 @@ def _blob(value: Any) -> str:
     return base64.b64encode(value).decode()
 
 
-_TYPE_CHECKS: dict[str, Render] = {
+TYPE_CHECKS: dict[str, Render] = {
     "string": _string,
     "integer": _integer,
     "long": _integer,
@@ -262,6 +278,19 @@ _TYPE_CHECKS: dict[str, Render] = {
     "boolean": _boolean,
     "blob": _blob,
 }
+
+
+def _cbor_blob(value: Any) -> bytes:
+    return bytes(value)
+
+
+def _cbor_timestamp(value: Any) -> datetime:
+    if not isinstance(value, datetime):
+        raise BadResult(f"a timestamp is a datetime, not {type(value).__name__}")
+    return value
+
+
+_CBOR_CHECKS: dict[str, Render] = {**TYPE_CHECKS, "blob": _cbor_blob, "timestamp": _cbor_timestamp}
 
 
 # --- event streams ---
@@ -274,7 +303,7 @@ class _EventRenderer:
         self._shape = shape
         self._content_type = content_type
         self._bodies: dict[str, dict[str, Render | None]] = {}
-        renderers = _BodyRenderers()
+        renderers = _BodyRenderers("json")
         for name, member in shape.members.items():
             self._bodies[name] = {part: renderers.of(detail) for part, detail in member.shape.members.items()}
 

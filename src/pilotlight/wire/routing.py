@@ -1,4 +1,5 @@
-"""Which operation a request is for: by method and URI template (`rest-json`) or by X-Amz-Target (`json`).
+"""Which operation a request is for: by method and URI template (`rest-json`), by X-Amz-Target (`json`), by path
+(`smithy-rpc-v2-cbor`) or by the form member Action (`query`).
 
 Paths are split before they are percent-decoded, so that an ARN is one segment whether the client wrote its colons raw
 or as %3A, and a `/` written as %2F stays inside its label. Literals win over labels, labels over greedy labels
@@ -97,6 +98,29 @@ class TargetRouter:
     def match(self, headers: Mapping[str, str]) -> Match | None:
         operation = self._targets.get(headers.get("x-amz-target", ""))
         return Match(operation, {}) if operation else None
+
+
+class RpcRouter:
+    """Matches `/service/<name>/operation/<operation>`, below any prefix."""
+
+    def __init__(self, model: Model) -> None:
+        self._paths = {f"/service/{model.target_prefix}/operation/{name}": name for name in model.operation_names}
+
+    def match(self, raw_path: str) -> Match | None:
+        start = raw_path.rfind("/service/")
+        operation = self._paths.get(raw_path[start:]) if start >= 0 else None
+        return Match(operation, {}) if operation else None
+
+
+class ActionRouter:
+    """Matches `Action=<operation>`, in the body or the query."""
+
+    def __init__(self, model: Model) -> None:
+        self._names = frozenset(model.operation_names)
+
+    def match(self, form: str) -> Match | None:
+        operation = next((value for name, value in parse_query(form) if name == "Action"), "")
+        return Match(operation, {}) if operation in self._names else None
 
 
 def parse_query(query_string: str) -> list[tuple[str, str]]:

@@ -20,23 +20,24 @@ from pilotlight.errors import (
 )
 from pilotlight.wire.error_bodies import render_error
 from pilotlight.wire.messages import Call, Handler, WireRequest, WireResponse
-from pilotlight.wire.models import Model, Operation, load_model
+from pilotlight.wire.models import Model, Protocol, load_model
 from pilotlight.wire.parse import OperationParser
+from pilotlight.wire.protocols import Router, protocol_of, router, uncompressed
+from pilotlight.wire.query import QueryParser, QueryRenderer
 from pilotlight.wire.quirks import QUIRKS, Quirks
 from pilotlight.wire.render import OperationRenderer
-from pilotlight.wire.routing import Match, RestRouter, TargetRouter
+from pilotlight.wire.routing import Match
 from pilotlight.wire.validate import OperationValidator
 
 logger = logging.getLogger(__name__)
 
 
 class _Prepared(msgspec.Struct):
-    """What one operation needs, built once."""
+    """What one operation needs in one protocol, built once."""
 
-    operation: Operation
-    parser: OperationParser
+    parser: OperationParser | QueryParser
     validator: OperationValidator
-    renderer: OperationRenderer
+    renderer: OperationRenderer | QueryRenderer
 
 
 class ServiceApi:
@@ -47,36 +48,43 @@ class ServiceApi:
         self._handlers = handlers
         self._quirks = quirks or QUIRKS.get(service, Quirks())
         self._model: Model | None = None
-        self._rest: RestRouter | None = None
-        self._targets: TargetRouter | None = None
-        self._prepared: dict[str, _Prepared] = {}
+        self._routers: dict[Protocol, Router] = {}
+        self._prepared: dict[tuple[Protocol, str], _Prepared] = {}
 
     @property
     def model(self) -> Model:
         """The service's model; the first use reads it (milliseconds)."""
         if self._model is None:
             self._model = load_model(self._service)
-            if self._model.protocol == "json":
-                self._targets = TargetRouter(self._model)
-            else:
-                self._rest = RestRouter(self._model)
+            self._routers = {protocol: router(self._model, protocol) for protocol in self._model.protocols}
         return self._model
 
     def route(self, method: str, path: str, headers: Mapping[str, str], query_string: str = "") -> str | None:
-        """The operation's name; `path` as it was on the wire. None when the service has no such operation."""
-        match = self._match(method, path, headers, query_string)
+        """The operation's name; `path` as it was on the wire. None when the service has no such operation, or its
+        name is in the body."""
+        match = self._match(WireRequest(method, path, query_string, dict(headers), b"", "", "", ""))
         return match.operation if match else None
+
+    def serves(self, request: WireRequest) -> bool:
+        """Whether a request is for one of the operations that there are handlers for; others may be passed on."""
+        try:
+            match = self._match(uncompressed(self.model, request))
+        except AwsError:
+            return True  # to be refused by `handle`
+        return match is not None and match.operation in self._handlers
 
     async def handle(self, request: WireRequest) -> WireResponse:
         """Never raises (but lets a cancellation through)."""
+        protocol = protocol_of(self.model, request.headers)
         try:
-            match = self._match(request.method, request.raw_path, request.headers, request.query_string)
+            request = uncompressed(self.model, request)
+            match = self._match(request)
             if match is None:
                 raise UnknownOperationException(_unknown(request))
             handler = self._handlers.get(match.operation)
             if handler is None:
                 raise NotImplementedException(f"The operation {match.operation} is not implemented.")
-            prepared = self._prepared.get(match.operation) or self._prepare(match.operation)
+            prepared = self._prepared.get((protocol, match.operation)) or self._prepare(match.operation, protocol)
             params = prepared.parser.parse(request, match.labels)
             self._validate(prepared, params)
             call = Call(
@@ -90,32 +98,28 @@ class ServiceApi:
             )
             return prepared.renderer.render(await handler(call), request.request_id)
         except AwsError as error:
-            return self.error_response(error, request.request_id)
+            return render_error(self.model, error, request.request_id, protocol)
         except Exception:
             logger.exception("%s: request %s failed", self._service, request.request_id)
-            return self.error_response(ServiceException("An internal error occurred."), request.request_id)
+            error = ServiceException("An internal error occurred.")
+            return render_error(self.model, error, request.request_id, protocol)
 
-    def error_response(self, error: AwsError, request_id: str) -> WireResponse:
-        """`error` as this service's protocol writes it: for the front, where no operation was reached."""
-        return render_error(self.model, error, request_id)
+    def _match(self, request: WireRequest) -> Match | None:
+        model = self.model
+        return self._routers[protocol_of(model, request.headers)].match(request)
 
-    def _match(self, method: str, path: str, headers: Mapping[str, str], query_string: str) -> Match | None:
-        _ = self.model
-        if self._targets is not None:
-            return self._targets.match(headers) if method == "POST" else None
-        assert self._rest is not None
-        return self._rest.match(method, path, query_string)
-
-    def _prepare(self, name: str) -> _Prepared:
+    def _prepare(self, name: str, protocol: Protocol) -> _Prepared:
         quirks, operation = self._quirks, self.model.operation(name)
         members = operation.input.members if operation.input else {}
         judged = [member.shape for name, member in members.items() if name in quirks.judged_enums]
         open_enums = frozenset((shape.element.shape if shape.element else shape).name for shape in judged)
-        prepared = self._prepared[name] = _Prepared(
-            operation,
-            OperationParser(operation, self.model.protocol),
+        status, payload_type = quirks.statuses.get(name), quirks.payload_type
+        prepared = self._prepared[protocol, name] = _Prepared(
+            QueryParser(operation) if protocol == "query" else OperationParser(operation, protocol),
             OperationValidator(operation, open_enums, quirks.enum_orders),
-            OperationRenderer(self.model, operation, quirks.statuses.get(name), quirks.payload_type),
+            QueryRenderer(self.model, operation)
+            if protocol == "query"
+            else OperationRenderer(self.model, operation, protocol, status=status, payload_type=payload_type),
         )
         return prepared
 
