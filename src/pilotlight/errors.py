@@ -332,3 +332,19 @@ class InvalidRequest(AwsError):
 class TooManyTagsException(AwsError):
     code = "TooManyTagsException"
     status = 400
+
+
+# CloudWatch (CBOR, json 1.0 and query; the query protocol has shorter names, which the model holds)
+class MissingRequiredParameterException(AwsError):
+    code = "MissingRequiredParameterException"
+    status = 400
+
+
+class InvalidParameterCombinationException(AwsError):
+    code = "InvalidParameterCombinationException"
+    status = 400
+
+
+class InvalidNextToken(AwsError):
+    code = "InvalidNextToken"
+    status = 400

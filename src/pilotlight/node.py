@@ -46,6 +46,7 @@ from pilotlight.neighbours.neighbours import Neighbours
 from pilotlight.observe.api import logs_handlers
 from pilotlight.observe.counters import Counters
 from pilotlight.observe.logs import LogStore
+from pilotlight.observe.monitoring import monitoring_handlers
 from pilotlight.observe.otlp import SpanExporter
 from pilotlight.operations.api import lambda_handlers
 from pilotlight.operations.code_location import CodeLocation
@@ -221,6 +222,7 @@ class Node:
         warn_of_unpolled(operations)
         function_urls = FunctionUrls(catalog.function, clock, settings.url_domain)
         catalog.subscribe_functions(function_urls.follow)
+        monitoring = ServiceApi("cloudwatch", monitoring_handlers(counters, log_store, clock))
         self._front = front = Front(
             settings=settings,
             clock=clock,
@@ -228,7 +230,9 @@ class Node:
             services={
                 "lambda": ServiceApi("lambda", lambda_handlers(operations)).handle,
                 "logs": ServiceApi("logs", logs_handlers(log_store, clock)).handle,
+                "monitoring": monitoring.handle,
             },
+            shared={"monitoring": monitoring.serves},
             forward=neighbours.forward,
             code_download=code_location.download,
             credentials=credentials,

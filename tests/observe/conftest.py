@@ -21,6 +21,7 @@ from pilotlight.observe.reader import Range, StoredEvent, read_forward
 from pilotlight.settings import Settings
 from pilotlight.wire.messages import WireRequest
 from pilotlight.wire.service import ServiceApi
+from tests.observe.metric_world import MetricWorld, metric_world
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
@@ -135,3 +136,9 @@ def client_environ(tmp_path: Path) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[MetricWorld]:
+    async with metric_world(tmp_path) as world:
+        yield world

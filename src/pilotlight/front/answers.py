@@ -16,18 +16,20 @@ from pilotlight.wire.error_bodies import render_error
 from pilotlight.wire.messages import WireResponse
 from pilotlight.wire.models import load_model
 from pilotlight.wire.neighbour_errors import neighbour_error
+from pilotlight.wire.protocols import protocol_of
 
-#: services whose model `wire` reads anyway; the others' errors are shaped without one
-_OURS = frozenset({"lambda", "logs"})
+#: services whose model `wire` reads anyway, and botocore's name for it; the others' errors are shaped without one
+_OURS = {"lambda": "lambda", "logs": "logs", "monitoring": "cloudwatch"}
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def error_response(error: AwsError, service: str, head: Head | None, request_id: str) -> WireResponse:
     """`error` in the protocol of `service`, as a client of it can parse it."""
-    if service in _OURS:
-        return render_error(load_model(service), error, request_id)
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.fields.items()} if head else {}
+    if service in _OURS:
+        model = load_model(_OURS[service])
+        return render_error(model, error, request_id, protocol_of(model, headers))
     response = neighbour_error(
         service,
         error,

@@ -1,7 +1,7 @@
 """Everything that is no invocation, as one ASGI application: the node's own pages, our services, and what is passed on.
 
-Requests to services of ours (Lambda, CloudWatch Logs) are read whole, up to a limit; requests to neighbours are passed
-on as they come, piece by piece, so that an upload never sits in memory.
+Requests to services of ours (Lambda, CloudWatch Logs, CloudWatch's metrics) are read whole, up to a limit; requests to
+neighbours are passed on as they come, piece by piece, so that an upload never sits in memory.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pilotlight.errors import (
 from pilotlight.front import answers
 from pilotlight.front.authentication import authenticate, check_body
 from pilotlight.front.body_digest import DigestedReceive, replayed
+from pilotlight.front.callers import Caller
 from pilotlight.front.desk import Desk
 from pilotlight.front.request_head import Head
 from pilotlight.front.router import Destination, scope_of, service_of
@@ -37,6 +38,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 ServiceCallable = Callable[[WireRequest], Awaitable[WireResponse]]
+Report = Callable[[], Awaitable[WireResponse]]
+IsOurs = Callable[[WireRequest], bool]
+"""Whether a request to a service that is partly ours is for that part; its body is there."""
 CodeDownload = Callable[[str, str], Awaitable[WireResponse]]
 
 #: services of ours, whose operations a model names
@@ -61,8 +65,12 @@ class Dispatch:
         code_download: CodeDownload,
         health: Callable[[], dict[str, Any]],
         pages: Mapping[str, ServiceCallable],
+        shared: Mapping[str, IsOurs],
+        reports: Mapping[str, Report],
     ) -> None:
         self._desk = desk
+        self._shared = shared
+        self._reports = reports
         self._pages = pages
         self._services = services
         self._forward = forward
@@ -87,6 +95,12 @@ class Dispatch:
                 return
             service = service_of(head, scope_of(head))
             handler = self._services.get(service)
+            if handler is not None and service in self._shared:
+                authenticate(self._desk, head, service)  # before its body is read; who takes the request does it again
+                body = await _read_body(receive, self._desk.settings.max_body_bytes, service, head)
+                receive = replayed(body, receive)
+                if not self._shared[service](_wire_request(head, body)):
+                    handler = None
             if handler is not None:
                 await reply.send(await self._serve(handler, service, head, receive), receive)
             else:
@@ -111,6 +125,9 @@ class Dispatch:
             return WireResponse(
                 503 if draining else 200, {"content-type": "application/json"}, msgspec.json.encode(facts)
             )
+        report = self._reports.get(head.raw_path)
+        if report is not None and head.method in ("GET", "HEAD"):
+            return await report()
         if head.raw_path.startswith(_CODE) and head.method in ("GET", "HEAD"):
             return await self._code_download(head.raw_path, head.query)
         text = msgspec.json.encode({"message": f"There is no page {head.raw_path} here."})
@@ -127,25 +144,7 @@ class Dispatch:
         body = await _read_body(receive, limit, service, head)
         if claim is not None:
             check_body(self._desk.verifier, claim, head, body)
-        headers: dict[str, str] = {}
-        for name, value in head.headers:
-            text = name.decode("latin-1")
-            shown = value.decode("latin-1")
-            headers[text] = f"{headers[text]},{shown}" if text in headers else shown
-        return await handler(
-            WireRequest(
-                method=head.method,
-                raw_path=head.raw_path,
-                query_string=head.query,
-                headers=headers,
-                body=body,
-                account=caller.account,
-                region=caller.region,
-                request_id=head.request_id,
-                caller=caller.arn,
-                host=head.host,
-            )
-        )
+        return await handler(_wire_request(head, body, caller))
 
     # --- neighbours ---
 
@@ -269,6 +268,26 @@ async def _read_body(receive: Receive, limit: int, service: str, head: Head) -> 
         if not message.get("more_body", False):
             return bytes(whole)
         message = await receive()
+
+
+def _wire_request(head: Head, body: bytes, caller: Caller | None = None) -> WireRequest:
+    headers: dict[str, str] = {}
+    for name, value in head.headers:
+        text = name.decode("latin-1")
+        shown = value.decode("latin-1")
+        headers[text] = f"{headers[text]},{shown}" if text in headers else shown
+    return WireRequest(
+        method=head.method,
+        raw_path=head.raw_path,
+        query_string=head.query,
+        headers=headers,
+        body=body,
+        account=caller.account if caller else "",
+        region=caller.region if caller else "",
+        request_id=head.request_id,
+        caller=caller.arn if caller else "",
+        host=head.host,
+    )
 
 
 async def _client_gone(receive: Receive) -> None:

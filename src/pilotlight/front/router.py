@@ -85,6 +85,8 @@ _LAMBDA_PATH = re.compile(
     r"/20\d\d-\d\d-\d\d/(functions|event-source-mappings|layers|layers-by-arn|account-settings|tags|"
     r"code-signing-configs|capacity-providers|durable-executions|durable-execution-callbacks|resource-policy)(/|$)"
 )
+# As SDKs call the services that speak smithy-rpc-v2-cbor.
+_RPC_PATH = re.compile(r"/service/(\w+)/operation/\w+$")
 _AWS_PARENTS = ("amazonaws.com", "amazonaws.com.cn", "api.aws", "localhost")
 
 
@@ -188,6 +190,9 @@ def _service_of_host(authority: str) -> str:
 def _service_of_path(head: Head) -> str:
     if _LAMBDA_PATH.match(head.raw_path):
         return "lambda"
+    if found := _RPC_PATH.match(head.raw_path):
+        prefix = _TARGET_VERSION.sub("", found[1]).lower()
+        return _TARGETS.get(prefix, prefix)
     if head.raw_path == "/" and "Action=" in head.query:
         return _QUERY_VERSIONS.get(query_value(head.query, "Version"), "s3")
     return "s3"

@@ -17,7 +17,7 @@ from pilotlight.clock import Clock
 from pilotlight.front.callers import Callers
 from pilotlight.front.connection import Connection
 from pilotlight.front.desk import Desk, SupportsSubmit
-from pilotlight.front.dispatch import AsgiApp, CodeDownload, Dispatch, ServiceCallable
+from pilotlight.front.dispatch import AsgiApp, CodeDownload, Dispatch, IsOurs, Report, ServiceCallable
 from pilotlight.front.function_urls import FunctionUrls
 from pilotlight.front.guard import check_exposure
 from pilotlight.front.http_connection import TICKS
@@ -48,8 +48,12 @@ class Front:
         health: Callable[[], dict[str, Any]],
         function_urls: FunctionUrls,
         pages: Mapping[str, ServiceCallable] | None = None,
+        shared: Mapping[str, IsOurs] | None = None,
+        reports: Mapping[str, Report] | None = None,
     ) -> None:
-        """`pages`: paths below `/_pilotlight/` that take a POST, signed as for S3 where signatures are asked for."""
+        """`pages`: paths below `/_pilotlight/` that take a POST, signed as for S3 where signatures are asked for.
+        `shared`: those of `services` of which only some operations are ours; what is not goes to `forward`.
+        `reports`: paths below `/_pilotlight/` that are read with GET, by anybody who may reach the node."""
         check_exposure(settings)
         self._settings = settings
         callers = Callers(settings, credentials, clock)
@@ -77,7 +81,9 @@ class Front:
             function_urls=function_urls,
             config=config,
         )
-        self._application = Dispatch(self._desk, services, forward, code_download, health, pages or {})
+        self._application = Dispatch(
+            self._desk, services, forward, code_download, health, pages or {}, shared or {}, reports or {}
+        )
         self._routes = InvocationRoutes()
         self._servers: list[asyncio.Server] = []
         self._port = 0

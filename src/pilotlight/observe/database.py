@@ -80,7 +80,7 @@ class LogDatabase:
         self._execute: Callable[..., Any] = self._connection.execute  # pyright: ignore[reportUnknownMemberType]
         if not read_only:
             self._prepare()
-            define: Callable[..., None] = self._connection.create_scalar_function
+            define: Any = self._connection.create_scalar_function  # pyright: ignore
             define("merged_histogram", merged_histogram, 8, deterministic=True)
 
     def _prepare(self) -> None:

@@ -78,14 +78,10 @@ def _add(database: LogDatabase, series_id: int, period: Period, values: Distribu
 
 
 def read(
-    database: LogDatabase,
-    series: Series,
-    from_s: int,
-    before_s: int,
-    period_s: int,
+    database: LogDatabase, series: Series, from_s: int, before_s: int, period_s: int
 ) -> dict[str, dict[int, Distribution]]:
-    """By unit, then by start (epoch seconds, a multiple of `period_s`): what the metric was; empty periods are left
-    out. `series.unit` "" is every unit."""
+    """By unit, then by timestamp (epoch seconds: `from_s` and every `period_s` after it): what the metric was. Empty
+    periods are left out; `series.unit` "" is every unit."""
     found: dict[str, dict[int, Distribution]] = {}
     for series_id, unit in database.run("series_of_metric", **_values(series)):
         points: dict[int, Distribution] = {}
@@ -94,15 +90,25 @@ def read(
         ):
             if period_s % kept_s:
                 continue
-            start_s -= start_s % period_s
+            at = start_s - (start_s - from_s) % period_s
             values = distribution(*row)
-            if start_s in points:
-                points[start_s].merge(values)
+            if at in points:
+                points[at].merge(values)
             else:
-                points[start_s] = values
+                points[at] = values
         if points:
             found[unit] = points
     return found
+
+
+def rounded_start(start_s: float, period_s: int, now_s: int) -> int:
+    """Where a time asked for begins: rounded down to what is kept of that age, as CloudWatch does."""
+    age_s = now_s - start_s
+    if period_s < 60 and age_s <= RETENTION[0][1]:
+        whole_s = period_s
+    else:
+        whole_s = 60 if age_s <= RETENTION[1][1] else 300 if age_s <= RETENTION[2][1] else 3600
+    return int(start_s // whole_s * whole_s)
 
 
 def listed(

@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 import msgspec
 
 from pilotlight.errors import AwsError
+from pilotlight.wire import cbor
 from pilotlight.wire.messages import WireResponse
 
 
@@ -28,7 +29,10 @@ def neighbour_error(
     if service in ("s3", "s3express"):
         return WireResponse(error.status, _s3_headers(request_id), _s3_body(error, request_id, resource))
     content_type = headers.get("content-type", "")
-    if "cbor" in headers.get("smithy-protocol", "") or "x-amz-target" in headers:
+    if headers.get("smithy-protocol") == "rpc-v2-cbor":
+        kinds = {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor", "x-amzn-requestid": request_id}
+        return WireResponse(error.status, kinds, cbor.encode({"__type": error.code, "message": error.message}))
+    if "x-amz-target" in headers:
         kind = content_type if content_type.startswith("application/x-amz-json") else "application/x-amz-json-1.0"
         body = msgspec.json.encode({"__type": error.code, "message": error.message})
         return WireResponse(error.status, {"content-type": kind, "x-amzn-requestid": request_id}, body)
