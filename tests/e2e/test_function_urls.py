@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import shutil
@@ -45,12 +46,10 @@ class Reply(NamedTuple):
 
 
 def ask(port: int, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> Reply:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request(method, target, body, headers)
-    answer = connection.getresponse()
-    reply = Reply(answer.status, answer.headers, answer.read())
-    connection.close()
-    return reply
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.request(method, target, body, headers)
+        with connection.getresponse() as answer:
+            return Reply(answer.status, answer.headers, answer.read())
 
 
 class Url(NamedTuple):
@@ -275,3 +274,53 @@ def test_many_urls_are_found_by_their_hosts(node: NodeProcess, unique_name: str)
     node.client("lambda").delete_function(FunctionName=first.function)
     eventually(lambda: first.ask().status == 403)
     assert second.ask().status == 200
+
+
+STREAMS = """
+import os, time
+
+def handler(event, context):
+    what = event["rawPath"].strip("/")
+    if what == "plain":
+        return {"statusCode": 404, "body": "not streamed"}
+    return pieces(what)
+
+def pieces(what):
+    if what != "bare":
+        yield {"statusCode": 201, "headers": {"Content-Type": "text/plain", "X-A": "b"}, "cookies": ["a=1"]}
+    yield "one "
+    if what == "raise":
+        raise ValueError("secret")
+    if what == "exit":
+        os._exit(3)
+    if what == "sleep":
+        time.sleep(30)
+    yield b"two"
+"""
+
+
+def test_a_function_streams(node: NodeProcess, unique_name: str) -> None:
+    variables = {"Variables": {"PILOTLIGHT_RESPONSE_STREAM": "1"}}
+    mode = {"InvokeMode": "RESPONSE_STREAM"}
+    url = make(node, unique_name, STREAMS, url=mode, Environment=variables, Timeout=1)
+    reply = url.ask("GET", "/")
+    assert (reply.status, reply.body, reply.headers["x-a"]) == (201, b"one two", "b")
+    assert reply.headers.get_all("set-cookie") == ["a=1"]
+    assert (reply.headers["transfer-encoding"], reply.headers["content-type"]) == ("chunked", "text/plain")
+    reply = url.ask("GET", "/bare")
+    assert (reply.status, reply.body) == (200, b"one two")
+    assert reply.headers["content-type"] == "application/octet-stream"
+    reply = url.ask("GET", "/plain")
+    assert (reply.status, json.loads(reply.body)) == (200, {"statusCode": 404, "body": "not streamed"})
+    for what in ("raise", "exit", "sleep"):
+        with pytest.raises(http.client.IncompleteRead) as cut:
+            url.ask("GET", f"/{what}")
+        assert cut.value.partial == b"one "
+    # The same function behind a buffered URL.
+    node.client("lambda").update_function_url_config(FunctionName=unique_name, InvokeMode="BUFFERED")
+    reply = url.ask("GET", "/")
+    assert (reply.status, reply.body, reply.headers["content-length"]) == (201, b"one two", "7")
+    assert url.ask("GET", "/bare").body == b"one two"
+    assert url.ask("GET", "/raise").status == 502
+    reply = url.ask("GET", "/plain")
+    assert (reply.status, reply.body) == (404, b"not streamed")

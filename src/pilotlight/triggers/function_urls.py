@@ -152,8 +152,10 @@ class FunctionUrl:
         if content_type.partition(";")[0].strip().lower() != HTTP_INTEGRATION:
             return HttpAnswer(200, [(b"content-type", content_type.encode("latin-1", "replace"))], got), True
         end = got.find(DELIMITER)
-        if end < 0:
-            return (_failed(), False) if ended or len(got) > MAX_PRELUDE_BYTES else None
+        if end < 0 and not ended and len(got) <= MAX_PRELUDE_BYTES:
+            return None
+        if not 0 <= end <= MAX_PRELUDE_BYTES:
+            return _failed(), False
         try:
             answer = self._without_cors(read_prelude(got[:end]))
         except Malformed as malformed:
