@@ -40,9 +40,14 @@ def generator() -> str:
     return "wrk" if shutil.which("wrk") else "bench/load.py"
 
 
-def run(url: str, *, connections: int, seconds: float, body: str = "{}", kind: str = "RequestResponse") -> Load:
-    """Keep `connections` busy for `seconds`, one request after the other on each; RuntimeError when none worked."""
-    environ = {**os.environ, "BENCH_BODY": body, "BENCH_TYPE": kind}
+def run(
+    url: str, *, connections: int, seconds: float, body: str = "{}", kind: str = "RequestResponse", host: str = ""
+) -> Load:
+    """Keep `connections` busy for `seconds`, one request after the other on each; RuntimeError when none worked.
+
+    With a `host` it is not an invocation but a plain POST to the function URL of that name.
+    """
+    environ = {**os.environ, "BENCH_BODY": body, "BENCH_TYPE": kind, "BENCH_HOST": host}
     if shutil.which("wrk"):
         script = Path(__file__).with_name("invoke.lua")
         threads = min(2, connections)
@@ -100,10 +105,14 @@ class _Client(asyncio.Protocol):
 async def _generate(url: str, connections: int, seconds: float) -> None:
     parts = urllib.parse.urlsplit(url)
     body = os.environ.get("BENCH_BODY", "{}").encode()
-    request = (
-        f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
+    host = os.environ.get("BENCH_HOST")
+    of_invoke = (
         f"X-Amz-Invocation-Type: {os.environ.get('BENCH_TYPE', 'RequestResponse')}\r\nX-Amz-Date: 20261121T000000Z\r\n"
-        f"Authorization: {AUTHORIZATION}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Authorization: {AUTHORIZATION}\r\n"
+    )
+    request = (
+        f"POST {parts.path} HTTP/1.1\r\nHost: {host or parts.netloc}\r\nContent-Type: application/json\r\n"
+        f"{'' if host else of_invoke}Content-Length: {len(body)}\r\n\r\n"
     ).encode() + body
     loop = asyncio.get_running_loop()
     latencies: list[int] = []

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -43,8 +43,15 @@ class Quantiles(NamedTuple):
         return cls(statistics.median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], len(ordered))
 
 
+URL = """
+def handler(event, context):
+    return event if event["rawPath"] == "/event" else {"statusCode": 200, "body": "hello"}
+"""
+
+
 class Pair(NamedTuple):
-    """Probe and Pilotlight in the same rounds: medians of the rounds, and the median of the rounds' ratios."""
+    """Probe and Pilotlight in the same rounds: medians of the rounds, and the median of the rounds' ratios. Of function
+    URLs, Invoke stands in the probe's place."""
 
     probe: float
     node: float
@@ -133,14 +140,29 @@ class Api:
 
 def warm(probe_url: str, node_url: str, *, connections: int, seconds: float, rounds: int, what: str) -> Pair:
     """`what` ("rate" or "p50_us") of both, in turns, so that a machine that slows down slows both."""
-    load.run(node_url, connections=connections, seconds=1)
-    load.run(probe_url, connections=connections, seconds=1)
+
+    def of(url: str) -> Callable[[float], load.Load]:
+        return lambda length_s: load.run(url, connections=connections, seconds=length_s)
+
+    return in_turns(of(probe_url), of(node_url), seconds=seconds, rounds=rounds, what=what)
+
+
+def in_turns(
+    probe: Callable[[float], load.Load],
+    node: Callable[[float], load.Load],
+    *,
+    seconds: float,
+    rounds: int,
+    what: str,
+) -> Pair:
+    """`what` of two loads, each given the seconds of a round, one after the other."""
+    node(1)
+    probe(1)
     seen: list[tuple[float, float]] = []
     for _ in range(rounds):
-        of_probe = load.run(probe_url, connections=connections, seconds=seconds)
-        of_node = load.run(node_url, connections=connections, seconds=seconds)
+        of_probe, of_node = probe(seconds), node(seconds)
         if of_node.failed:
-            raise RuntimeError(f"{of_node.failed} of {of_node.requests} invocations failed")
+            raise RuntimeError(f"{of_node.failed} of {of_node.requests} requests failed")
         seen.append((getattr(of_probe, what), getattr(of_node, what)))
     return Pair(
         statistics.median(a for a, _ in seen),
@@ -155,6 +177,41 @@ def deploy(node: NodeProcess, name: str, source: str = HELLO) -> str:
         api.create(name, source)
         api.wait_active(name)
     return invocations_url(node.endpoint, name)
+
+
+class UrlAndInvoke(NamedTuple):
+    """One function's URL, and what invokes it with the event that a call of the URL is."""
+
+    endpoint: str
+    host: str
+    invocations: str
+    event: str
+
+    def compare(self, *, connections: int, seconds: float, rounds: int, what: str) -> Pair:
+        """`what` of Invoke and of the URL, in turns."""
+        return in_turns(
+            lambda length_s: load.run(self.invocations, connections=connections, seconds=length_s, body=self.event),
+            lambda length_s: load.run(self.endpoint + "/", connections=connections, seconds=length_s, host=self.host),
+            seconds=seconds,
+            rounds=rounds,
+            what=what,
+        )
+
+
+def deploy_url(node: NodeProcess, name: str) -> UrlAndInvoke:
+    """Create a function with a URL that is open to everybody."""
+    invocations = deploy(node, name, URL)
+    with Api(node.port) as api:
+        config = api.call("POST", f"/2021-10-31/functions/{name}/url", {"AuthType": "NONE"})
+        for action in ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction"):
+            permission = {"StatementId": action.partition(":")[2], "Action": action, "Principal": "*"}
+            api.call("POST", f"/2015-03-31/functions/{name}/policy", permission)
+    host = str(config["FunctionUrl"]).split("/")[2]
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", node.port, timeout=120)) as connection:
+        connection.request("POST", "/event", b"{}", {"Host": host, "Content-Type": "application/json"})
+        event = json.loads(connection.getresponse().read())
+    event["rawPath"] = event["requestContext"]["http"]["path"] = "/"
+    return UrlAndInvoke(node.endpoint, host, invocations, json.dumps(event, separators=(",", ":")))
 
 
 def cold(port: int, prefix: str, source: str, count: int) -> Quantiles:

@@ -78,6 +78,7 @@ class Bench:
                     latency.ratio <= 3,
                     latency,
                 )
+            self._function_urls(node)
             count = self.options.cold
             plain = self._measure("cold starts", lambda: measures.cold(node.port, "cold", measures.HELLO, count))
             if plain:
@@ -110,6 +111,36 @@ class Bench:
                     "under 3 MB PSS",
                     memory.mean_mib * 1.048576 < 3,
                     memory,
+                )
+
+    def _function_urls(self, node: NodeProcess) -> None:
+        """A call of a function URL beside an Invoke with the same event, in turns."""
+        seconds, rounds = self.options.seconds, self.options.rounds
+        url = self._measure("a function URL", partial(measures.deploy_url, node, "url"))
+        if url is None:
+            return
+        for connections in (1, 8):
+            plural = "s" if connections > 1 else ""
+            compare = partial(url.compare, connections=connections, seconds=seconds, rounds=rounds)
+            latency = self._measure(f"function URL, {connections} connection{plural}", partial(compare, what="p50_us"))
+            if latency:
+                self._row(
+                    f"url_p50_{connections}_connection{plural}",
+                    f"function URL p50, {connections} connection{plural}",
+                    f"{latency.node:,.0f} µs, Invoke {latency.probe:,.0f} µs: {latency.ratio:.2f}x",
+                    "at most 1.3x Invoke's",
+                    latency.ratio <= 1.3,
+                    latency,
+                )
+            rate = self._measure(f"function URL, {connections} connection{plural}", partial(compare, what="rate"))
+            if rate:
+                self._row(
+                    f"url_rate_{connections}_connection{plural}",
+                    f"function URL rate, {connections} connection{plural}",
+                    f"{rate.node:,.0f}/s, Invoke {rate.probe:,.0f}/s: 1 in {1 / rate.ratio:.2f}x the time",
+                    "at least 1/1.3 of Invoke's",
+                    rate.ratio >= 1 / 1.3,
+                    rate,
                 )
 
     def _events(self) -> None:

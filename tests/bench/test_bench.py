@@ -40,6 +40,16 @@ def test_load_on_a_node_counts_no_failures() -> None:
     assert seen.rate > 10
 
 
+def test_a_function_url_is_loaded_beside_invoke() -> None:
+    with measures.node() as node:
+        url = measures.deploy_url(node, "url")
+        assert json.loads(url.event)["requestContext"]["apiId"] == url.host.partition(".")[0]
+        seen = load.run(node.endpoint + "/", connections=2, seconds=1, host=url.host)
+        assert seen.failed == 0 and seen.rate > 10
+        compared = url.compare(connections=1, seconds=1, rounds=1, what="p50_us")
+    assert compared.probe > 0 and compared.node > 0
+
+
 def test_table_marks_what_is_missed() -> None:
     text = table([Row("a", "1 ms", "under 2 ms", True), Row("b", "3 ms", "under 2 ms", False), Row("c", "?", "", None)])
     assert [line.split()[-1] for line in text.splitlines()[2:]] == ["met", "MISSED", "-"]

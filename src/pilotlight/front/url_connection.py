@@ -140,7 +140,10 @@ class UrlConnection(AnsweringConnection):
 
     def _url_body_complete(self, call: UrlCall) -> None:
         self._url_call = None
-        self.take_turn(partial(self._serve, call))
+        if self._busy or self._waiting or self.flow.write_paused:
+            self.take_turn(partial(self._serve, call))
+        else:
+            self._serve(call)
 
     def write_refusal(self, error: AwsError) -> None:
         call = self._url_call
