@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,7 +13,7 @@ from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import ManualClock
 from pilotlight.observe import trace_header
 from pilotlight.observe.lineage import Lineage
-from pilotlight.observe.otlp import AT_ONCE, SpanExporter
+from pilotlight.observe.otlp import AT_ONCE, STOP_LIMIT_S, SpanExporter
 from pilotlight.observe.spans import TracedInvocation
 from pilotlight.observe.trace import Trace
 from pilotlight.observe.trace_header import TraceHeader
@@ -111,12 +113,36 @@ async def test_no_answer_breaks_it(answer: bytes) -> None:
             await passed(clock, exporter, exported=1, waiting=0, dropped=0)
 
 
-async def test_what_cannot_be_sent_at_the_end_is_counted() -> None:
+async def test_what_cannot_be_sent_at_the_end_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     with collector() as gone:
         pass
     async with exporting(gone, ManualClock()) as exporter:
         exporter.add(traced())
     assert exporter.dropped == 1
+    assert "1 invocations were not sent" in caplog.text
+
+
+async def test_a_collector_that_never_answers_does_not_keep_a_node_from_stopping() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        exporter = SpanExporter(Settings(otlp_endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}"), ManualClock())
+        exporter.start()
+        exporter.add(traced())
+        async with asyncio.timeout(STOP_LIMIT_S + 5):
+            await exporter.stop()
+        assert exporter.dropped == 1
+
+
+async def test_credentials_of_a_collector_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+    with collector() as taking:
+        taking.answer = (403, b"no")
+        settings = Settings(otlp_endpoint=f"http://user:secret@127.0.0.1:{taking.port}")
+        exporter = SpanExporter(settings, clock)
+        exporter.start()
+        exporter.add(traced())
+        await passed(clock, exporter, exported=0, waiting=0, dropped=1)
+        await exporter.stop()
+    assert "refused spans with 403" in caplog.text and "secret" not in caplog.text
 
 
 @pytest.mark.parametrize("endpoint", ["localhost:4318", "ftp://localhost", "http://", "nonsense"])

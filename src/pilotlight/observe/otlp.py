@@ -47,6 +47,8 @@ class SpanExporter:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SettingsError("otlp_endpoint: not the URL of a collector such as http://127.0.0.1:4318")
         self._url = endpoint.rstrip("/") + "/v1/traces"
+        self._name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        """For messages: never with credentials."""
         self._headers = {**settings.otlp_headers, "Content-Type": "application/json"}
         self._clock = clock
         self._kept = kept
@@ -122,20 +124,20 @@ class SpanExporter:
                 status, content = answer.status, await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._waiting.extendleft(reversed(batch))
-            raise _NotTaken(f"{self._url} does not answer: {error!r}") from error
+            raise _NotTaken(f"{self._name} does not answer: {str(error) or type(error).__name__}") from error
         except asyncio.CancelledError:
             self._waiting.extendleft(reversed(batch))
             raise
         if status in _TRY_AGAIN:
             self._waiting.extendleft(reversed(batch))
-            raise _NotTaken(f"{self._url} answers {status}")
+            raise _NotTaken(f"{self._name} answers {status}")
         if status >= 300:
             self.dropped += len(batch)
-            logger.warning("%s refused spans with %d: %s", self._url, status, content[:200].decode(errors="replace"))
+            logger.warning("%s refused spans with %d: %s", self._name, status, content[:200].decode(errors="replace"))
             return
         self.exported += len(batch)
         if refused := _rejected(content):
-            logger.warning("%s left out some spans: %s", self._url, refused)
+            logger.warning("%s left out some spans: %s", self._name, refused)
 
 
 def _rejected(content: bytes) -> str:
