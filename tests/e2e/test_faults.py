@@ -147,6 +147,91 @@ def test_a_timeout_is_exact_and_kills_only_its_environment(node: NodeProcess, un
     assert invoke(client, other) == 2, "another function's environment was untouched"
 
 
+#: writes frames of its own to the runtime's channel, as no function should
+FRAMES = """
+import os, struct
+def frame(kind, *fields, body=b""):
+    head = "\\0".join(fields).encode()
+    os.write(3, struct.pack("<IBH", 2 + len(head) + len(body), kind, len(head)) + head + body)
+def handler(event, context):
+    if event == "twice":
+        frame(19, context.aws_request_id, "1", "application/json", body=b'"its own"')
+    if event == "another's":
+        frame(19, "00000000-0000-4000-8000-000000000000", "1", "application/json", body=b'"not asked for"')
+    if event == "nonsense":
+        frame(99)
+    if event == "huge":
+        os.write(3, struct.pack("<IB", 0xFFFFFFFF, 19))
+    if event == "chunk":
+        frame(22, body=b"of no stream")
+    if event == "closed":
+        os.close(3)
+    if event == "another file":
+        os.close(3)
+        os.open("/tmp/third", os.O_CREAT | os.O_RDWR)
+    if event == "forked" and os.fork() == 0:
+        return "from the child"
+    if event == "forked":
+        os.wait()
+    return os.getpid()
+"""
+
+
+def test_an_answer_given_twice_counts_once(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    create(client, unique_name, FRAMES)
+    pid = invoke(client, unique_name)
+    before = health(node)["environments"]["resetting"]
+    assert invoke(client, unique_name, "twice") == "its own"
+    eventually(lambda: health(node)["environments"]["resetting"] == before + 1, what="its process is done with")
+    assert invoke(client, unique_name) != pid, "a new process, and the second answer is nobody's"
+
+
+@pytest.mark.parametrize("event", ["another's", "nonsense", "huge", "chunk"])
+def test_a_function_that_garbles_the_channel(node: NodeProcess, unique_name: str, event: str) -> None:
+    client = node.client("lambda")
+    create(client, unique_name, FRAMES)
+    pid = invoke(client, unique_name)
+    error = invoke_failing(client, unique_name, event)
+    assert error["errorType"] == "Runtime.ExitError"
+    assert error["errorMessage"].endswith(" Error: Runtime exited with error: signal: killed")
+    assert invoke(client, unique_name) != pid
+
+
+@pytest.mark.parametrize("event", ["closed", "another file"])
+def test_a_function_that_closes_the_channel(node: NodeProcess, unique_name: str, event: str) -> None:
+    client = node.client("lambda")
+    create(client, unique_name, FRAMES)
+    answer = client.invoke(FunctionName=unique_name, Payload=json.dumps(event), LogType="Tail")
+    error = json.loads(answer["Payload"].read())
+    assert error["errorType"] == "Runtime.ExitError"
+    assert error["errorMessage"].endswith(" Error: Runtime exited with error: exit status 1")
+    log = base64.b64decode(answer["LogResult"]).decode()
+    assert "Runtime error: the function closed a file descriptor of the runtime" in log
+    assert invoke(client, unique_name)
+
+
+def test_only_the_invoked_process_answers(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    create(client, unique_name, FRAMES)
+    pid = invoke(client, unique_name)
+    assert invoke(client, unique_name, "forked") == pid
+
+
+def test_an_answer_after_the_deadline_is_nobodys(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    create(
+        client,
+        unique_name,
+        "import threading, time\ndef handler(e, c):\n    if e == 'late':\n        time.sleep(1.02)\n    return e\n",
+        Timeout=1,
+    )
+    assert invoke(client, unique_name, "early") == "early"
+    for number in range(3):
+        assert invoke_failing(client, unique_name, "late")["errorType"] == "Sandbox.Timedout"
+        assert invoke(client, unique_name, number) == number
+
+
 def test_a_slow_init_is_retried_inside_the_invocation(node: NodeProcess, unique_name: str) -> None:
     client = node.client("lambda")
     create(
