@@ -33,6 +33,10 @@ class Told:
 
     def __init__(self) -> None:
         self.words: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
+        self.pause_at_begin = False
+        self.transport: asyncio.ReadTransport | None = None
+        """Of the last streamed response."""
+        self.streamed_bytes = 0
 
     def runtime_ready(self, max_rss_kib: int) -> None:
         self.words.put_nowait(("ready", max_rss_kib))
@@ -50,9 +54,13 @@ class Told:
         self.words.put_nowait(("violated", reason))
 
     def runtime_began_stream(self, content_type: str, transport: asyncio.ReadTransport) -> None:
+        self.transport = transport
+        if self.pause_at_begin:
+            transport.pause_reading()
         self.words.put_nowait(("began_stream", content_type))
 
     def runtime_streamed(self, chunk: bytes) -> bool:
+        self.streamed_bytes += len(chunk)
         self.words.put_nowait(("streamed", chunk))
         return True
 

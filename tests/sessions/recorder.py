@@ -10,6 +10,7 @@ class Recorder:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
         self.stream_room = 1 << 30
+        self.transport: asyncio.ReadTransport | None = None
 
     def runtime_ready(self, max_rss_kib: int) -> None:
         self.told.append(("ready", max_rss_kib))
@@ -27,6 +28,7 @@ class Recorder:
         self.told.append(("violated", reason))
 
     def runtime_began_stream(self, content_type: str, transport: asyncio.ReadTransport) -> None:
+        self.transport = transport
         self.told.append(("began_stream", content_type))
 
     def runtime_streamed(self, chunk: bytes) -> bool:

@@ -124,3 +124,98 @@ async def test_work_for_a_runtime_that_has_just_died_is_not_an_error_but_its_dea
     assert not protocol.open, "it is given no further work, and"
     session.deliver(WORK)
     assert session.state is SessionState.BUSY, "what was on its way ends with the process"
+
+
+async def _busy(runtime: socket.socket, session: RuntimeSession) -> None:
+    """Ready, and with work that it has read."""
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(runtime, frame(frames.READY, "1"))
+    await eventually_async(lambda: session.state is SessionState.IDLE)
+    session.deliver(WORK)
+    await loop.sock_recv(runtime, 65_536)
+
+
+async def test_a_response_in_pieces() -> None:
+    loop = asyncio.get_running_loop()
+    async with channel() as (runtime, session, owner):
+        await _busy(runtime, session)
+        await loop.sock_sendall(runtime, frame(frames.STREAM_BEGIN, "id-1", "text/plain"))
+        await eventually_async(lambda: owner.told[1:] == [("began_stream", "text/plain")])
+        assert session.state is SessionState.STREAMING
+        chunks = [bytes([number]) * 40_000 for number in range(20)]
+        end = frame(frames.STREAM_END, "id-1", "7", "")
+        await loop.sock_sendall(runtime, b"".join(frame(frames.STREAM_CHUNK, body=chunk) for chunk in chunks) + end)
+        await eventually_async(lambda: owner.told[-1] == ("ended_stream", "", b"", 7))
+        assert owner.told[2:-1] == [("streamed", chunk) for chunk in chunks]
+        assert session.state is SessionState.IDLE
+
+
+async def test_a_response_in_pieces_that_ends_in_an_error() -> None:
+    loop = asyncio.get_running_loop()
+    async with channel() as (runtime, session, owner):
+        await _busy(runtime, session)
+        begin = frame(frames.STREAM_BEGIN, "id-1", "text/plain")
+        await loop.sock_sendall(runtime, begin + frame(frames.STREAM_END, "id-1", "7", "KeyError", body=b"{}"))
+        await eventually_async(lambda: owner.told[-1] == ("ended_stream", "KeyError", b"{}", 7))
+
+
+async def test_one_that_is_too_large_is_told_so_once() -> None:
+    loop = asyncio.get_running_loop()
+    async with channel() as (runtime, session, owner):
+        owner.stream_room = 10
+        await _busy(runtime, session)
+        begin = frame(frames.STREAM_BEGIN, "id-1", "text/plain")
+        await loop.sock_sendall(runtime, begin + frame(frames.STREAM_CHUNK, body=bytes(8)) * 4)
+        await eventually_async(lambda: len(owner.told) == 6)
+        await loop.sock_sendall(runtime, frame(frames.STREAM_END, "id-1", "7", ""))
+        await eventually_async(lambda: session.state is SessionState.IDLE)
+        session.deliver(WORK)
+        heard = await loop.sock_recv(runtime, 65_536)
+        assert heard.startswith(struct.pack("<IBH", 2, frames.STREAM_ENOUGH, 0) + frames.encode_invoke(WORK)[:7])
+
+
+BEGIN = frame(frames.STREAM_BEGIN, "id-1", "text/plain")
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        frame(frames.STREAM_CHUNK, body=b"of nothing"),
+        frame(frames.STREAM_END, "id-1", "1", ""),
+        frame(frames.STREAM_BEGIN, "another", "text/plain"),
+        BEGIN + BEGIN,
+        BEGIN + frame(frames.RESPONSE, "id-1", "1", "application/json", body=b"1"),
+        BEGIN + frame(frames.ERROR, "id-1", "1", "E", body=b"{}"),
+        BEGIN + frame(frames.READY, "1"),
+        BEGIN + frame(frames.STREAM_END, "another", "1", ""),
+        BEGIN + frame(frames.STREAM_END, "id-1"),
+        BEGIN + frame(frames.STREAM_END, "id-1", "1", "") * 2,
+    ],
+    ids=range(10),
+)
+async def test_pieces_that_do_not_fit_the_state(nonsense: bytes) -> None:
+    async with channel() as (runtime, session, owner):
+        await _busy(runtime, session)
+        await asyncio.get_running_loop().sock_sendall(runtime, nonsense)
+        await eventually_async(lambda: owner.told[-1][0] == "violated")
+        assert session.state is SessionState.CLOSED
+
+
+async def test_a_paused_channel_is_not_read() -> None:
+    """While nobody takes the pieces, the runtime's writes stop being accepted; nothing is lost."""
+    loop = asyncio.get_running_loop()
+    async with channel() as (runtime, session, owner):
+        await _busy(runtime, session)
+        await loop.sock_sendall(runtime, BEGIN)
+        await eventually_async(lambda: session.state is SessionState.STREAMING)
+        transport = owner.transport
+        assert transport is not None
+        transport.pause_reading()
+        piece = frame(frames.STREAM_CHUNK, body=bytes(10_000))
+        sending = asyncio.ensure_future(loop.sock_sendall(runtime, piece * 1000))
+        await asyncio.wait({sending}, timeout=0.2)
+        assert not sending.done()
+        assert len(owner.told) == 2
+        transport.resume_reading()
+        await sending
+        await eventually_async(lambda: len(owner.told) == 1002)

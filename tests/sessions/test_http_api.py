@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import http.client
 import json
 from collections.abc import AsyncIterator
@@ -120,3 +121,135 @@ async def test_where_frames_carry_the_work_the_function_cannot_answer_here() -> 
         assert (await api.call("GET", "/invocation/next"))[0] == 403
         assert api.session.state is SessionState.BUSY
         assert sent == [WORK]
+
+
+class Post:
+    """One streamed response, written by hand as slowly as wanted."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def open(self, request_id: str = "id-1", mode: str = "streaming") -> None:
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self._api.port)
+        head = (
+            f"POST {PREFIX}/invocation/{request_id}/response HTTP/1.1\r\nHost: runtime\r\n"
+            f"Lambda-Runtime-Function-Response-Mode: {mode}\r\nContent-Type: text/plain\r\n"
+            "Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n"
+            "Transfer-Encoding: chunked\r\n\r\n"
+        )
+        self.writer.write(head.encode())
+
+    def chunk(self, data: bytes) -> None:
+        self.writer.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def end(self, **trailers: str) -> None:
+        lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in trailers.items()]
+        self.writer.write(f"0\r\n{''.join(lines)}\r\n".encode())
+
+    async def answer(self) -> tuple[int, dict[str, str]]:
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
+        length = int(head.split("Content-Length: ")[1].split("\r\n")[0])
+        return int(head.split()[1]), json.loads(await self.reader.readexactly(length))
+
+    async def next(self) -> None:
+        """Ask for more work on the same connection."""
+        self.writer.write(f"GET {PREFIX}/invocation/next HTTP/1.1\r\nHost: runtime\r\n\r\n".encode())
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[tuple[Api, Post]]:
+    """A runtime with work, that has opened its streamed response."""
+    async with runtime_api() as api:
+        waiting = asyncio.create_task(api.call("GET", "/invocation/next"))
+        await eventually_async(lambda: bool(api.owner.told))
+        api.session.deliver(WORK)
+        await waiting
+        post = Post(api)
+        await post.open()
+        try:
+            yield api, post
+        finally:
+            post.close()
+
+
+async def test_a_streamed_response_is_passed_on_as_it_comes() -> None:
+    async with serving() as (api, post):
+        await eventually_async(lambda: api.owner.told[1:] == [("began_stream", "text/plain")])
+        post.chunk(b"one")
+        await eventually_async(lambda: api.owner.told[-1] == ("streamed", b"one"))
+        post.chunk(b"two")
+        await eventually_async(lambda: api.owner.told[-1] == ("streamed", b"two"))
+        assert (await api.call("GET", "/invocation/next"))[0] == 403, "while it streams"
+        post.end()
+        assert (await post.answer())[0] == 202
+        assert api.owner.told[-1] == ("ended_stream", "", b"", 0)
+        await post.next()
+        api.session.deliver(WORK)
+        assert (await post.answer()) == (200, {"a": 1})
+
+
+async def test_the_trailers_tell_of_an_error() -> None:
+    async with serving() as (api, post):
+        post.chunk(b"one")
+        body = base64.b64encode(b'{"errorMessage": "no"}').decode()
+        post.end(Lambda_Runtime_Function_Error_Type="Custom.Oops", Lambda_Runtime_Function_Error_Body=body)
+        assert (await post.answer())[0] == 202
+        assert api.owner.told[-1] == ("ended_stream", "Custom.Oops", b'{"errorMessage": "no"}', 0)
+
+
+async def test_a_connection_cut_in_mid_response() -> None:
+    async with serving() as (api, post):
+        post.chunk(b"one")
+        await eventually_async(lambda: api.owner.told[-1] == ("streamed", b"one"))
+        post.close()
+        await eventually_async(lambda: api.owner.told[-1] == ("cut_stream",))
+        assert api.session.state is SessionState.IDLE, "the runtime may ask for more"
+
+
+async def test_a_streamed_response_that_is_too_large_is_not_read_to_its_end() -> None:
+    async with serving() as (api, post):
+        api.owner.stream_room = 10
+        post.chunk(bytes(8))
+        post.chunk(bytes(8))
+        status, body = await post.answer()
+        assert (status, body["errorType"]) == (413, "RequestEntityTooLarge")
+        assert api.owner.told[-1] == ("ended_stream", "", b"", 0)
+        post.chunk(bytes(8))
+        post.end()
+        await post.next()
+        api.session.deliver(WORK)
+        assert (await post.answer()) == (200, {"a": 1}), "what it still wrote was thrown away"
+
+
+async def test_streams_that_do_not_fit() -> None:
+    async with serving() as (api, first):
+        other = Post(api)
+        await other.open("another")
+        other.end()
+        assert (await other.answer())[0] == 403
+        first.end()
+        assert (await first.answer())[0] == 202
+        again = Post(api)
+        await again.open()
+        again.end()
+        assert (await again.answer())[0] == 403, "answered twice"
+        other.close()
+        again.close()
+
+
+async def test_a_mode_there_is_not() -> None:
+    async with runtime_api() as api:
+        waiting = asyncio.create_task(api.call("GET", "/invocation/next"))
+        await eventually_async(lambda: bool(api.owner.told))
+        api.session.deliver(WORK)
+        await waiting
+        post = Post(api)
+        await post.open(mode="dribbling")
+        post.end()
+        status, body = await post.answer()
+        assert (status, body["errorType"]) == (400, "InvalidFunctionResponseMode")
+        assert api.owner.told[-1][:2] == ("failed", "Runtime.InvalidResponseModeHeader")
+        post.close()

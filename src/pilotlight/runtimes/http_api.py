@@ -191,7 +191,8 @@ class RuntimeApi(asyncio.Protocol):
 
     def _next(self, session: RuntimeSession) -> None:
         self._carried_here(session)
-        if session.state is SessionState.CLOSED or (session.state is SessionState.BUSY and not session.holds_work):
+        serving = session.state in (SessionState.BUSY, SessionState.STREAMING) and not session.holds_work
+        if serving or session.state is SessionState.CLOSED:
             raise SessionViolation("next while an invocation is being served")
         session.attach(self._hand_over, carrier="http")
         if session.state is SessionState.INITIALIZING:
