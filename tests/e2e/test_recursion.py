@@ -6,7 +6,12 @@ Every loop here is made of real functions that call the node with plain boto3, o
 from __future__ import annotations
 
 import json
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -14,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from pilotlight.observe import lineage as lineages
 from tests.e2e.functions import create, invoke
-from tests.support import NodeProcess, eventually
+from tests.support import NodeProcess, eventually, node_process
 
 MESSAGE = (
     "Lambda has detected your function being invoked in a recursive loop with other Amazon Web Services resources and "
@@ -40,10 +45,9 @@ def handler(event, context):
         return {"depth": depth, "error": error.response["Error"], "status": error.response["ResponseMetadata"]}
     return json.loads(answer["Payload"].read())
 """
-#: puts a message with its turn on a queue, then starts the next turn
+#: prints its turn, then starts the next
 TURNING = """
 import json
-import os
 import boto3
 
 client = boto3.client("lambda")
@@ -69,6 +73,21 @@ def starts(node: NodeProcess, name: str) -> int:
         return sum(len(page["events"]) for page in pages)
     except client.exceptions.ResourceNotFoundException:
         return 0
+
+
+def dropped(node: NodeProcess, name: str) -> float:
+    """What the metric says."""
+    now = datetime.now(UTC)
+    points = node.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Lambda",
+        MetricName="RecursiveInvocationsDropped",
+        Dimensions=[{"Name": "FunctionName", "Value": name}],
+        StartTime=now - timedelta(hours=1),
+        EndTime=now + timedelta(minutes=2),
+        Period=60,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    return sum(point["Sum"] for point in points)
 
 
 def queue(node: NodeProcess) -> tuple[str, str]:
@@ -110,6 +129,7 @@ def test_a_function_that_invokes_itself_gets_the_error_at_its_seventeenth_turn(
     # Nothing is left behind: the next request is a chain of its own.
     assert invoke(functions, unique_name, {"depth": 0, "names": [unique_name], "most": 12}) == {"depth": 13}
     assert starts(node, unique_name) == 16 + 13
+    assert dropped(node, unique_name) == 1
 
 
 def test_a_loop_of_two_is_stopped_and_others_are_not(node: NodeProcess, unique_name: str) -> None:
@@ -120,6 +140,7 @@ def test_a_loop_of_two_is_stopped_and_others_are_not(node: NodeProcess, unique_n
     came = invoke(functions, names[0], {"depth": 0, "names": names})
     assert came["error"]["Code"] == "RecursiveInvocationException"
     assert 32 <= came["depth"] <= 34
+    assert sum(dropped(node, name) for name in names) == 1
     assert invoke(functions, names[1], {"depth": 0, "names": [names[1]], "most": 0}) == {"depth": 1}
 
 
@@ -136,6 +157,7 @@ def test_events_to_itself_end_at_the_failure_destination(node: NodeProcess, uniq
     assert record["responseContext"] == {"statusCode": 400, "executedVersion": "$LATEST"}
     assert ";Lineage=16:" in message["Attributes"]["AWSTraceHeader"]
     assert starts(node, unique_name) == 16
+    assert dropped(node, unique_name) == 1
 
 
 def test_a_dead_letter_queue_gets_the_event_that_was_stopped(node: NodeProcess, unique_name: str) -> None:
@@ -202,6 +224,7 @@ def handler(event, context):
         stopped.add(record["requestPayload"]["Records"][0]["s3"]["object"]["key"])
     assert stopped == {"a" + "x" * 16, "b" + "x" * 16}
     assert starts(node, unique_name) == 32
+    assert dropped(node, unique_name) == 2
 
 
 def test_a_loop_through_a_queue_is_stopped(node: NodeProcess, unique_name: str) -> None:
@@ -234,6 +257,61 @@ def handler(event, context):
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             turn, carried = int(message["Body"]), message["Attributes"]["AWSTraceHeader"]
     assert turn == 16
+
+
+@contextmanager
+def topics() -> Iterator[tuple[str, list[str]]]:
+    """A server that takes SNS's Publish: its URL, and the trace headers that came with what was published."""
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            seen.append(self.headers["X-Amzn-Trace-Id"])
+            body = b"<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", seen
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_loop_through_a_topic_is_stopped(unique_name: str) -> None:
+    """SNS is a stand-in: it delivers with the header of what was published, as AWS's does."""
+    publishing = """
+import boto3
+
+sns = boto3.client("sns")
+
+def handler(event, context):
+    sns.publish(TopicArn="arn:aws:sns:us-east-1:000000000000:t", Message="on")
+"""
+    with topics() as (url, seen), node_process(state_delay_ms=0, endpoints={"sns": url}) as node:
+        create(node.client("lambda"), unique_name, publishing, Timeout=20)
+
+        def carry(params: Any, **_: Any) -> None:
+            if seen:
+                params["headers"]["X-Amzn-Trace-Id"] = seen[-1]
+
+        delivering = node.client("lambda")
+        delivering.meta.events.register("before-call.lambda.Invoke", carry)
+        with pytest.raises(delivering.exceptions.RecursiveInvocationException):
+            while len(seen) < 30:
+                invoke(delivering, unique_name, {"Records": [{"EventSource": "aws:sns"}]})
+        assert len(seen) == 16
 
 
 def test_a_function_that_may_loop_goes_on(node: NodeProcess, unique_name: str) -> None:
