@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import shutil
+import socket
 import subprocess
 from collections import Counter
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from tests.e2e.functions import ROLE, create
 from tests.support import NodeProcess, eventually, make_zip, node_process
 
 ECHO = "def handler(event, context): return event"
@@ -69,16 +71,7 @@ class Url(NamedTuple):
 def make(node: NodeProcess, name: str, source: str, *, alias: str = "", url: Any = (), **params: Any) -> Url:
     """A function, with an alias of version 1 when one is asked for, and its URL, open to everybody."""
     client = node.client("lambda")
-    client.create_function(
-        FunctionName=name,
-        Runtime="python3.11",
-        Role="arn:aws:iam::000000000000:role/r",
-        Handler="app.handler",
-        Code={"ZipFile": make_zip(source)},
-        Publish=bool(alias),
-        **params,
-    )
-    client.get_waiter("function_active_v2").wait(FunctionName=name)
+    create(client, name, source, Publish=bool(alias), **params)
     qualified = {"Qualifier": alias} if alias else {}
     if alias:
         client.create_alias(FunctionName=name, Name=alias, FunctionVersion="1")
@@ -220,7 +213,7 @@ def test_a_function_that_is_not_active_yet() -> None:
         client.create_function(
             FunctionName="f",
             Runtime="python3.11",
-            Role="arn:aws:iam::000000000000:role/r",
+            Role=ROLE,
             Handler="app.handler",
             Code={"ZipFile": make_zip(ECHO)},
         )
@@ -238,14 +231,7 @@ KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 def test_iam_urls_of_a_node_with_signatures_survive_a_restart() -> None:
     with node_process(auth="sigv4", access_keys={KEY: SECRET}, state_delay_ms=0) as node:
         client = node.client("lambda", aws_access_key_id=KEY, aws_secret_access_key=SECRET)
-        client.create_function(
-            FunctionName="f",
-            Runtime="python3.11",
-            Role="arn:aws:iam::000000000000:role/r",
-            Handler="app.handler",
-            Code={"ZipFile": make_zip(ECHO)},
-        )
-        client.get_waiter("function_active_v2").wait(FunctionName="f")
+        create(client, "f", ECHO)
         address = client.create_function_url_config(FunctionName="f", AuthType="AWS_IAM")["FunctionUrl"]
 
         def signed(secret: str) -> Reply:
@@ -324,3 +310,53 @@ def test_a_function_streams(node: NodeProcess, unique_name: str) -> None:
     assert url.ask("GET", "/raise").status == 502
     reply = url.ask("GET", "/plain")
     assert (reply.status, reply.body) == (404, b"not streamed")
+
+
+CALLS = """
+import json, os, urllib.error, urllib.request
+
+def handler(event, context):
+    url = os.environ["AWS_ENDPOINT_URL"] + "/_pilotlight/url/" + event["id"] + "/from/inside?x=1"
+    with urllib.request.urlopen(url, data=b"hi", timeout=10) as answer:
+        return json.loads(answer.read())
+"""
+
+
+def test_a_function_asks_at_anothers_url(node: NodeProcess, unique_name: str) -> None:
+    """In the sandbox no name resolves: it uses the path form. Its connection says who it is."""
+    url = make(node, unique_name, ECHO, url={"AuthType": "AWS_IAM"})
+    client = node.client("lambda")
+    assert url.ask().status == 403
+    create(client, f"{unique_name}-caller", CALLS)
+    payload = json.dumps({"id": url.host.partition(".")[0]})
+    event = json.loads(client.invoke(FunctionName=f"{unique_name}-caller", Payload=payload)["Payload"].read())
+    assert (event["rawPath"], event["rawQueryString"]) == ("/from/inside", "x=1")
+    caller = event["requestContext"]["authorizer"]["iam"]["userArn"]
+    assert caller.endswith(f":assumed-role/lambda-role/{unique_name}-caller")
+
+
+SLOW = """
+import time
+
+def handler(event, context):
+    print("begun", flush=True)
+    if event["rawPath"] == "/slow":
+        time.sleep(1)
+    print("finished")
+"""
+
+
+def test_a_client_that_goes_away_does_not_stop_the_function(node: NodeProcess, unique_name: str) -> None:
+    url = make(node, unique_name, SLOW, Timeout=10)
+    assert url.ask().status == 200
+    client = socket.create_connection(("127.0.0.1", node.port))
+    client.sendall(f"GET /slow HTTP/1.1\r\nHost: {url.host}\r\n\r\n".encode())
+    logs = node.client("logs")
+
+    def lines(word: str) -> int:
+        events = logs.filter_log_events(logGroupName=f"/aws/lambda/{unique_name}", filterPattern=word)["events"]
+        return len(events)
+
+    eventually(lambda: lines("begun") == 2)
+    client.close()
+    eventually(lambda: lines("finished") == 2)
