@@ -26,6 +26,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from pilotlight.catalog.credentials import CredentialIssuer
+from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import SystemClock
 from pilotlight.front.server import Front
 from pilotlight.invoke.messages import InvokeReply, InvokeRequest
@@ -75,6 +76,14 @@ def serve_bare(ready: Ready) -> None:
     uvloop.run(serve())
 
 
+class Uncounted:
+    def count(self, metric: str, version: FunctionVersion, qualifier: str | None, value: float = 1) -> None:
+        pass
+
+    def observe(self, metric: str, version: FunctionVersion, qualifier: str | None, value: float) -> None:
+        pass
+
+
 def serve_front(ready: Ready, **settings: Any) -> None:
     async def answer(request: WireRequest) -> WireResponse:
         return WireResponse(200, {"Content-Type": "application/json"}, b"{}")
@@ -96,7 +105,7 @@ def serve_front(ready: Ready, **settings: Any) -> None:
             code_download=download,
             credentials=CredentialIssuer(os.urandom(32)),
             health=dict,
-            function_urls=FunctionUrls(lambda *key: None, SystemClock(), "localhost"),
+            function_urls=FunctionUrls(lambda *key: None, Uncounted(), SystemClock(), "localhost"),
         )
         await front.start()
         ready.send(front.port)

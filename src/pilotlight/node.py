@@ -220,7 +220,7 @@ class Node:
             invoker=invoker,
         )
         warn_of_unpolled(operations)
-        function_urls = FunctionUrls(catalog.function, clock, settings.url_domain)
+        function_urls = FunctionUrls(catalog.function, counters, clock, settings.url_domain)
         catalog.subscribe_functions(function_urls.follow)
         monitoring = ServiceApi("cloudwatch", monitoring_handlers(counters, log_store, clock))
         self._front = front = Front(

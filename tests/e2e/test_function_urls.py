@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -191,6 +192,34 @@ def test_a_function_that_is_switched_off_throttles(node: NodeProcess, unique_nam
         "Type": "User",
         "message": "Rate Exceeded.",
     }
+
+
+def test_requests_are_metrics(node: NodeProcess, unique_name: str) -> None:
+    url = make(node, unique_name, ANSWERS, alias="live")
+    for target, status in (("/arn", 200), ("/arn", 200), ("/raise", 502)):
+        assert url.ask("GET", target).status == status
+    node.client("lambda").put_function_concurrency(FunctionName=unique_name, ReservedConcurrentExecutions=0)
+    assert url.ask("GET", "/arn").status == 429
+    cloudwatch = node.client("cloudwatch")
+    resource = [{"Name": "FunctionName", "Value": unique_name}, {"Name": "Resource", "Value": f"{unique_name}:live"}]
+    now = datetime.now(UTC)
+
+    def total(metric: str, statistic: str = "Sum") -> float:
+        points = cloudwatch.get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName=metric,
+            Dimensions=resource,
+            StartTime=now - timedelta(hours=1),
+            EndTime=now + timedelta(hours=1),
+            Period=7200,
+            Statistics=[statistic],
+        )["Datapoints"]
+        return sum(point[statistic] for point in points)
+
+    assert total("UrlRequestCount") == 4
+    assert (total("Url4xxCount"), total("Url5xxCount")) == (1, 1)
+    assert total("UrlRequestLatency", "SampleCount") == 4 and total("UrlRequestLatency") > 0
+    assert total("Invocations") == 3
 
 
 def test_pages_are_answered_by_the_cors_settings(node: NodeProcess, unique_name: str) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from pilotlight.catalog.attached import UrlConfig
 from pilotlight.catalog.credentials import CredentialIssuer, Identity
-from pilotlight.catalog.records import Function
+from pilotlight.catalog.records import Function, FunctionVersion
 from pilotlight.catalog.views import FunctionKey, FunctionView
 from pilotlight.clock import Clock, SystemClock
 from pilotlight.front.router import Destination
@@ -125,12 +125,26 @@ PUBLIC = (
 )
 
 
+class RecordedCounts:
+    """What was counted, as (metric, qualifier, value)."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str | None, float]] = []
+
+    def count(self, metric: str, version: FunctionVersion, qualifier: str | None, value: float = 1) -> None:
+        self.seen.append((metric, qualifier, value))
+
+    def observe(self, metric: str, version: FunctionVersion, qualifier: str | None, value: float) -> None:
+        self.seen.append((metric, qualifier, value))
+
+
 class KnownUrls:
     """Function URLs as the node serves them, of functions that are in no catalog."""
 
     def __init__(self, clock: Clock) -> None:
         self._functions: dict[FunctionKey, FunctionView] = {}
-        self.served = FunctionUrls(lambda *key: self._functions.get(key), clock, "localhost")
+        self.counts = RecordedCounts()
+        self.served = FunctionUrls(lambda *key: self._functions.get(key), self.counts, clock, "localhost")
 
     def add(
         self, url_id: str = "abc123", alias: str = "", *, policies: Any = None, name: str = "hello", **config: Any
@@ -142,7 +156,16 @@ class KnownUrls:
             account="123456789012", region="eu-west-1", name=name, urls={alias: url}, policies=statements
         )
         key = (function.account, function.region, function.name)
-        self._functions[key] = FunctionView(function, 1, {}, {})
+        latest = FunctionVersion(
+            account=function.account,
+            region=function.region,
+            name=name,
+            role="",
+            code_blob="",
+            code_sha256="",
+            code_size=0,
+        )
+        self._functions[key] = FunctionView(function, 1, {latest.version: latest}, {})
         self.served.follow(key, function)
         return f"{url_id}.lambda-url.eu-west-1.localhost:4566"
 

@@ -285,6 +285,24 @@ async def test_throttles_and_other_errors_keep_lambdas_words(front: RunningFront
     }
 
 
+async def test_requests_are_counted_by_their_answers(front: RunningFront) -> None:
+    host = front.urls.add(alias="prod", cors={"AllowOrigins": ["*"]})
+    await front.ask(request("GET", "/", host=host))
+    front.invoker.answer = lambda request: InvokeReply(payload=b"{}", function_error="Unhandled")
+    await front.ask(request("GET", "/", host=host))
+    await front.ask(request("GET", "/", host=front.urls.add(alias="prod", policies={})))
+    await front.ask(request("GET", "/", host="none.lambda-url.eu-west-1.localhost"))
+    seen = front.urls.counts.seen
+    assert [(metric, alias) for metric, alias, _ in seen] == [
+        ("UrlRequestLatency", "prod"),
+        ("UrlRequestLatency", "prod"),
+        ("Url5xxCount", "prod"),
+        ("UrlRequestLatency", "prod"),
+        ("Url4xxCount", "prod"),
+    ]
+    assert all(0 < value < 10_000 for _, _, value in seen)
+
+
 # --- which URL ---
 
 

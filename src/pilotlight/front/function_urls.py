@@ -70,6 +70,10 @@ class FunctionUrl(Protocol):
         and whether the rest of it is to follow. None while `got` does not tell (a prelude that is not complete)."""
         ...
 
+    def answered(self, status: int, took_ms: float) -> None:
+        """A request to it has its answer, or the beginning of one: to be counted."""
+        ...
+
 
 class FunctionUrls(Protocol):
     def at_host(self, host: bytes) -> FunctionUrl | None:
@@ -84,6 +88,8 @@ class UrlCall(msgspec.Struct):
 
     request: HttpRequest
     url: FunctionUrl | None
+    began_s: float
+    """By time.perf_counter."""
     keep: bool
     """Whether the connection is kept after it."""
     answer: HttpAnswer | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from functools import partial
 
 from pilotlight.errors import AwsError, ServiceUnavailableException
@@ -101,7 +102,7 @@ class UrlConnection(AnsweringConnection):
     ) -> None:
         if self._desk.draining and self._identity is None:
             raise ServiceUnavailableException("The node is stopping.")
-        call = UrlCall(request, url, self._keep, is_path_form=is_path_form)
+        call = UrlCall(request, url, time.perf_counter(), self._keep, is_path_form=is_path_form)
         self._url_call = call
         if url is None:
             call.answer = UNKNOWN
@@ -195,6 +196,7 @@ class UrlConnection(AnsweringConnection):
             self._answer(call, HttpAnswer(response.status, headers, response.body))
 
     def _answer(self, call: UrlCall, answer: HttpAnswer) -> None:
+        _count(call, answer.status)
         headers = answer.headers + _page_headers(call) + _ids(call)
         no_body = answer.status in _NO_BODY or call.request.method == b"HEAD"
         if len(answer.body) > _JOIN_LIMIT and not no_body:
@@ -245,6 +247,7 @@ class UrlConnection(AnsweringConnection):
         if not more:
             self._answer(call, answer)
             return
+        _count(call, answer.status)
         has_body = answer.status not in _NO_BODY and call.request.method != b"HEAD"
         is_chunked = call.request.http_version != "1.0"
         headers = answer.headers + _page_headers(call) + _ids(call)
@@ -279,6 +282,11 @@ class UrlConnection(AnsweringConnection):
 
 def _chunk(piece: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+def _count(call: UrlCall, status: int) -> None:
+    if call.url is not None:
+        call.url.answered(status, (time.perf_counter() - call.began_s) * 1000)
 
 
 def _ids(call: UrlCall) -> Headers:

@@ -22,6 +22,8 @@ from pilotlight.observe.metrics import (
     METRICS,
     NAMESPACE,
     THROTTLES,
+    URL_LATENCY,
+    URL_REQUESTS,
     Dimensions,
     Distribution,
     Period,
@@ -92,8 +94,12 @@ class LambdaMetrics:
                 self._add(version.account, version.region, name, dimensions, period, values)
 
     def events(self, version: FunctionVersion, qualifier: str | None, metric: str, values: Distribution) -> None:
-        for dimensions in self._dimensions(version, qualifier):
-            self._add(version.account, version.region, metric, dimensions, self._period, values)
+        measured = [(metric, values)]
+        if metric == URL_LATENCY:
+            measured.append((URL_REQUESTS, _yes_or_no(values.count, values.count)))
+        for dimensions in self._dimensions(version, qualifier, executed=not metric.startswith("Url")):
+            for name, of_name in measured:
+                self._add(version.account, version.region, name, dimensions, self._period, of_name)
 
     def peaks(self, peaks: Iterable[Peak]) -> None:
         for peak in peaks:
@@ -140,7 +146,9 @@ class LambdaMetrics:
             known = self.batch[key] = Distribution()
         known.merge(values)
 
-    def _dimensions(self, version: FunctionVersion, qualifier: str | None) -> list[Dimensions]:
+    def _dimensions(
+        self, version: FunctionVersion, qualifier: str | None, *, executed: bool = True
+    ) -> list[Dimensions]:
         name = version.name
         resource = f"{name}:{qualifier}" if qualifier else name
         found: list[Dimensions] = [
@@ -148,7 +156,7 @@ class LambdaMetrics:
             (("FunctionName", name),),
             (("FunctionName", name), ("Resource", resource)),
         ]
-        if qualifier and self._divides(version, qualifier):
+        if executed and qualifier and self._divides(version, qualifier):
             found.append((("ExecutedVersion", version.version), ("FunctionName", name), ("Resource", resource)))
         return found
 
@@ -158,7 +166,7 @@ class LambdaMetrics:
         return alias is not None and bool(alias.weights)
 
 
-def _yes_or_no(yes: int, count: int) -> Distribution:
+def _yes_or_no(yes: float, count: float) -> Distribution:
     """`yes` ones among `count` values, the rest zeros: how AWS counts what an invocation came to."""
     histogram: Histogram = {_ONE: yes} if yes else {}
     if yes < count:

@@ -1,7 +1,7 @@
 """What a metric is: a series of distributions in time; and which metrics Lambda has.
 
-Names, units and dimensions are AWS's. Source: developer guide, "Types of metrics for Lambda functions" and "Viewing
-metrics for Lambda functions" (dimensions).
+Names, units and dimensions are AWS's. Source: developer guide, "Types of metrics for Lambda functions", "Viewing
+metrics for Lambda functions" (dimensions) and "Monitoring Lambda function URLs".
 """
 
 from __future__ import annotations
@@ -116,6 +116,8 @@ class Metric(msgspec.Struct, frozen=True):
 
 #: what is counted of every invocation, by Counters.invoked and throttled
 INVOCATIONS, ERRORS, THROTTLES, DURATION = "Invocations", "Errors", "Throttles", "Duration"
+#: of function URLs; each latency is a request
+URL_LATENCY, URL_REQUESTS = "UrlRequestLatency", "UrlRequestCount"
 
 METRICS: dict[str, Metric] = {
     INVOCATIONS: Metric("Count", "Sum"),
@@ -136,6 +138,10 @@ METRICS: dict[str, Metric] = {
     "DeadLetterErrors": Metric("Count", "Sum"),
     "DestinationDeliveryFailures": Metric("Count", "Sum"),
     "RecursiveInvocationsDropped": Metric("Count", "Sum"),
+    URL_LATENCY: Metric("Milliseconds", "Average"),
+    URL_REQUESTS: Metric("Count", "Sum"),
+    "Url4xxCount": Metric("Count", "Sum"),
+    "Url5xxCount": Metric("Count", "Sum"),
     "SignatureValidationErrors": Metric("Count", "Sum", recorded=False),
     "OversizedRecordCount": Metric("Count", "Sum", recorded=False),
     "IteratorAge": Metric("Milliseconds", "Average", recorded=False),

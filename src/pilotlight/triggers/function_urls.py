@@ -8,14 +8,16 @@ handed `FunctionUrls` and sees no event. Source: developer guide, "Lambda functi
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from pilotlight.catalog import names, policy
 from pilotlight.catalog.attached import UrlConfig
-from pilotlight.catalog.records import Function
+from pilotlight.catalog.records import Function, FunctionVersion
 from pilotlight.catalog.views import FunctionKey, FunctionView
 from pilotlight.clock import Clock
 from pilotlight.environments.invocation import HTTP_INTEGRATION
 from pilotlight.invoke.messages import InvokeReply, InvokeRequest
+from pilotlight.observe.metrics import URL_LATENCY
 from pilotlight.triggers.payload_v2 import EventWriter
 from pilotlight.triggers.payload_v2_response import DELIMITER, MAX_PRELUDE_BYTES, Malformed, read, read_prelude
 from pilotlight.triggers.url_cors import Cors
@@ -26,11 +28,21 @@ _ERROR_HEADERS = [(b"content-type", b"application/json")]
 _ERROR_BODY = b"Internal Server Error"
 
 
+class Counts(Protocol):
+    """The counters, as they are known here."""
+
+    def count(self, metric: str, version: FunctionVersion, qualifier: str | None, value: float = 1) -> None: ...
+    def observe(self, metric: str, version: FunctionVersion, qualifier: str | None, value: float) -> None: ...
+
+
 class FunctionUrls:
     """`view` is the catalog's function; `domain` what hosts of URLs are under. To be subscribed to its functions."""
 
-    def __init__(self, view: Callable[[str, str, str], FunctionView | None], clock: Clock, domain: str) -> None:
+    def __init__(
+        self, view: Callable[[str, str, str], FunctionView | None], counters: Counts, clock: Clock, domain: str
+    ) -> None:
         self._view = view
+        self._counters = counters
         self._clock = clock
         self._domain = domain
         self._places: dict[str, tuple[FunctionKey, str]] = {}
@@ -72,19 +84,22 @@ class FunctionUrls:
             view = self._view(*key)
             if view is not None and alias in view.function.urls:
                 domain = f"{url_id}.lambda-url.{key[1]}.{self._domain}"
-                url = self._urls[url_id] = FunctionUrl(view.function, alias, EventWriter(self._clock, url_id, domain))
+                writer = EventWriter(self._clock, url_id, domain)
+                url = self._urls[url_id] = FunctionUrl(view, alias, writer, self._counters)
         return url
 
 
 class FunctionUrl:
     """One URL as its function's record has it; another value when that changes."""
 
-    def __init__(self, function: Function, alias: str, writer: EventWriter) -> None:
+    def __init__(self, view: FunctionView, alias: str, writer: EventWriter, counters: Counts) -> None:
+        self._function = function = view.function
+        self._latest = view.latest
+        self._counters = counters
         config: UrlConfig = function.urls[alias]
         self.region = function.region
         self.is_signed = config.auth_type == "AWS_IAM"
         self.streams = config.invoke_mode == "RESPONSE_STREAM"
-        self._function = function
         self._alias = alias or None
         self._auth_type = config.auth_type
         self._cors = Cors(config.cors) if config.cors else None
@@ -162,6 +177,12 @@ class FunctionUrl:
             return _failed(malformed.status), False
         answer.body = got[end + len(DELIMITER) :]
         return answer, True
+
+    def answered(self, status: int, took_ms: float) -> None:
+        counters, latest, alias = self._counters, self._latest, self._alias
+        counters.observe(URL_LATENCY, latest, alias, took_ms)
+        if status >= 400:
+            counters.count("Url5xxCount" if status >= 500 else "Url4xxCount", latest, alias)
 
     def _without_cors(self, answer: HttpAnswer) -> HttpAnswer:
         """What the settings say takes precedence over what the function says."""
