@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -127,6 +128,42 @@ def handler(event, context):
     assert spans["queue"]["parentSpanId"] == spans[calling]["spanId"] and spans["queue"]["kind"] == 5
     assert spans[called]["parentSpanId"] == spans["queue"]["spanId"]
     assert int(spans["queue"]["endTimeUnixNano"]) == int(spans[called]["startTimeUnixNano"])
+
+
+def test_what_triggered_it(traced: tuple[NodeProcess, Collector], unique_name: str) -> None:
+    node, taking = traced
+    functions, s3 = node.client("lambda"), node.client("s3")
+    arn = create(functions, unique_name, "def handler(e, c): return {}")["FunctionArn"]
+    url = functions.create_function_url_config(FunctionName=unique_name, AuthType="NONE")["FunctionUrl"]
+    for action in ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction"):
+        functions.add_permission(
+            FunctionName=unique_name,
+            StatementId=action.replace(":", "-"),
+            Action=action,
+            Principal="*",
+            **({"FunctionUrlAuthType": "NONE"} if action.endswith("Url") else {"InvokedViaFunctionUrl": True}),
+        )
+    host = url.split("/")[2]
+    request = urllib.request.Request(f"{node.endpoint}/", headers={"Host": host})
+    with urllib.request.urlopen(request) as answer:
+        assert ids(answer.headers["X-Amzn-Trace-Id"])
+    functions.add_permission(
+        FunctionName=unique_name, StatementId="s3", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com"
+    )
+    s3.create_bucket(Bucket=unique_name)
+    s3.put_bucket_notification_configuration(
+        Bucket=unique_name,
+        NotificationConfiguration={
+            "LambdaFunctionConfigurations": [{"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}]
+        },
+    )
+    s3.put_object(Bucket=unique_name, Key="k", Body=b"x")
+    invoke(functions, unique_name)
+
+    def triggers() -> list[str]:
+        return sorted(span["attributes"]["faas.trigger"] for span in taking.spans() if span["name"] == unique_name)
+
+    eventually(lambda: triggers() == ["datasource", "http", "other"], what="three kinds of trigger")
 
 
 def test_what_the_caller_does_not_sample_makes_none(traced: tuple[NodeProcess, Collector], unique_name: str) -> None:

@@ -9,6 +9,9 @@ import msgspec
 from pilotlight.environments.invocation import ResponseStream
 from pilotlight.errors import AwsError
 
+#: the source of what comes by a function URL, which has no service principal
+FUNCTION_URL = "function-url"
+
 InvocationType = Literal["RequestResponse", "Event", "DryRun"]
 
 
@@ -39,10 +42,10 @@ class InvokeRequest(msgspec.Struct, gc=False):
     caller: str = ""
     """ARN of who calls, or "" for an anonymous caller in development mode."""
     source: str = ""
-    """For a call by a trigger: its service principal, for example `s3.amazonaws.com`."""
+    """For a call by a trigger: its service principal, for example `s3.amazonaws.com`, or FUNCTION_URL."""
     extras: Extras | None = None
     accepted_ms: int = 0
-    """Of one that was accepted for later (an Event): when."""
+    """Of one that was accepted for later (an Event): when, by the steady clock."""
     trace_root: str = ""
     """Of a call without a trace header whose event tells of its trace: the Root to give it."""
     stream: ResponseStream | None = None

@@ -45,6 +45,7 @@ class Tracing:
     ) -> None:
         """`function` is the catalog's; with `sampling` all, whatever is undecided is sampled; `export` is told of every
         sampled invocation that has run."""
+        self._clock = clock
         self._function = function
         self._export = export
         self._all = sampling == "all"
@@ -83,7 +84,11 @@ class Tracing:
         request.trace_header = str(header)
         if not sampled:
             return None
-        return Trace(header, given.parent, request.request_id, request.source, time.time_ns(), request.accepted_ms)
+        now_ns = time.time_ns()
+        accepted_ns = 0
+        if request.accepted_ms:  # by the steady clock: as long ago as it really was
+            accepted_ns = now_ns - (self._clock.steady_ms() - request.accepted_ms) * 1_000_000
+        return Trace(header, given.parent, request.request_id, request.source, now_ns, accepted_ns)
 
     def accept(self, version: FunctionVersion, request: InvokeRequest) -> str:
         """The header that is to lie on the queue with an event: whether it is sampled is decided now."""

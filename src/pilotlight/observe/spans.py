@@ -19,9 +19,9 @@ from pilotlight.observe.trace import Trace
 
 _INTERNAL, _SERVER, _CONSUMER = 1, 2, 5
 _ERROR = 2
-#: service principal -> faas.trigger
+#: source of an invocation -> faas.trigger
 _TRIGGERS = {
-    "": "other",
+    "function-url": "http",
     "s3.amazonaws.com": "datasource",
     "sqs.amazonaws.com": "pubsub",
     "sns.amazonaws.com": "pubsub",
@@ -30,8 +30,6 @@ _TRIGGERS = {
     "apigateway.amazonaws.com": "http",
     "elasticloadbalancing.amazonaws.com": "http",
 }
-#: what a function URL's requests are recognised by
-_HTTP = "lambda-url"
 
 
 class TracedInvocation(msgspec.Struct, frozen=True):
@@ -66,15 +64,15 @@ def spans_of(invocation: TracedInvocation) -> list[dict[str, Any]]:
     trace, version = invocation.trace, invocation.version
     spans: list[dict[str, Any]] = []
     parent = trace.parent
-    if trace.accepted_ms:
+    if trace.accepted_ns:
         waited = trace_header.new_id()
-        spans.append(_span(trace, waited, parent, "queue", _CONSUMER, trace.accepted_ms * 1_000_000, trace.received_ns))
+        spans.append(_span(trace, waited, parent, "queue", _CONSUMER, trace.accepted_ns, trace.received_ns))
         parent = waited
     began_ns = trace.began_ns or invocation.ended_ns
     arn = version.function_arn
     attributes: dict[str, str | bool] = {
         "faas.invocation_id": trace.request_id,
-        "faas.trigger": "http" if _HTTP in trace.source else _TRIGGERS.get(trace.source, "other"),
+        "faas.trigger": _TRIGGERS.get(trace.source, "other"),
         "faas.coldstart": invocation.init_ms is not None,
         "faas.name": version.name,
         "faas.version": version.version,

@@ -18,11 +18,11 @@ class Trace(msgspec.Struct, gc=False):
     """Id of the span it was invoked in; "" at the beginning of a trace."""
     request_id: str
     source: str
-    """Service principal of the trigger that invoked; "" for a client."""
+    """What invoked: a trigger's service principal, `function-url`, or "" for a client."""
     received_ns: int
     """Epoch nanoseconds: when the invocation came to be admitted."""
-    accepted_ms: int = 0
-    """Epoch milliseconds: when it was accepted for later; 0 for a synchronous one."""
+    accepted_ns: int = 0
+    """Epoch nanoseconds: when it was accepted for later; 0 for a synchronous one."""
     began_ns: int = 0
     """Epoch nanoseconds: when an environment took it; 0 before."""
     init_began_ns: int = 0

@@ -16,7 +16,7 @@ from pilotlight.catalog.records import Function, FunctionVersion
 from pilotlight.catalog.views import FunctionKey, FunctionView
 from pilotlight.clock import Clock
 from pilotlight.environments.invocation import HTTP_INTEGRATION
-from pilotlight.invoke.messages import InvokeReply, InvokeRequest
+from pilotlight.invoke.messages import FUNCTION_URL, InvokeReply, InvokeRequest
 from pilotlight.observe.metrics import URL_LATENCY
 from pilotlight.triggers.payload_v2 import EventWriter
 from pilotlight.triggers.payload_v2_response import DELIMITER, MAX_PRELUDE_BYTES, Malformed, read, read_prelude
@@ -151,6 +151,7 @@ class FunctionUrl:
             trace_header=request.trace_header,
             trace_root=request.trace_root,
             caller=request.caller.arn if request.caller is not None else "",
+            source=FUNCTION_URL,
         )
 
     def answer(self, reply: InvokeReply) -> HttpAnswer:
