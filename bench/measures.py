@@ -171,10 +171,10 @@ def in_turns(
     )
 
 
-def deploy(node: NodeProcess, name: str, source: str = HELLO) -> str:
+def deploy(node: NodeProcess, name: str, source: str = HELLO, **members: object) -> str:
     """Create a function, wait until it is Active, and return the URL that invokes it."""
     with Api(node.port) as api:
-        api.create(name, source)
+        api.create(name, source, **members)
         api.wait_active(name)
     return invocations_url(node.endpoint, name)
 

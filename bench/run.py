@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from bench import load, measures
+from bench import load, measures, streaming
 from pilotlight import __version__
 from pilotlight.cli.node_process import NodeProcess
 
@@ -44,6 +44,7 @@ class Bench:
     def run(self) -> None:
         self._warm_and_cold()
         self._events()
+        self._streams()
         self._start()
         if self.options.functions:
             self._many_functions(self.options.functions)
@@ -170,6 +171,33 @@ class Bench:
                 drained.ratio >= 0.5,
                 drained,
             )
+
+    def _streams(self) -> None:
+        """With the bandwidth limit off: AWS's 2 MB a second are not what is measured."""
+        with measures.node(stream_bytes_per_s=0) as node:
+            measures.deploy(node, "stream", streaming.FUNCTION, Environment=streaming.ENVIRONMENT)
+            compared = self._measure(
+                "streamed responses", partial(streaming.compare, node.port, "stream", rounds=self.options.rounds)
+            )
+        if compared is None:
+            return
+        first, rate = compared
+        self._row(
+            "stream_first_byte",
+            "streamed response, first byte, p50",
+            f"{first.node:,.0f} µs, plain relay {first.relay:,.0f} µs: {first.ratio:.2f}x",
+            "at most 6x the relay's",
+            first.ratio <= 6,
+            first,
+        )
+        self._row(
+            "stream_rate",
+            f"streamed response of {streaming.STREAM_CHUNKS * streaming.CHUNK_BYTES / 1e6:,.0f} MB",
+            f"{rate.node:,.0f} MB/s, plain relay {rate.relay:,.0f} MB/s: {rate.ratio:.0%}",
+            "at least 50 % of the relay's",
+            rate.ratio >= 0.5,
+            rate,
+        )
 
     def _start(self) -> None:
         started = self._measure("node start", lambda: measures.start_seconds(None, 5))

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import urllib.request
 
-from bench import load, measures
+from bench import load, measures, streaming
 from bench.run import Row, table
 
 
@@ -48,6 +48,14 @@ def test_a_function_url_is_loaded_beside_invoke() -> None:
         assert seen.failed == 0 and seen.rate > 10
         compared = url.compare(connections=1, seconds=1, rounds=1, what="p50_us")
     assert compared.probe > 0 and compared.node > 0
+
+
+def test_streams_are_measured_beside_the_relay() -> None:
+    with measures.node(stream_bytes_per_s=0) as node:
+        measures.deploy(node, "stream", streaming.FUNCTION, Environment=streaming.ENVIRONMENT)
+        first, rate = streaming.compare(node.port, "stream", rounds=1)
+    assert 0 < first.relay < 1e6 and 0 < first.node < 1e6
+    assert rate.relay > 1 and rate.node > 1
 
 
 def test_table_marks_what_is_missed() -> None:

@@ -236,6 +236,10 @@ def test_too_large_and_too_fast() -> None:
         assert json.loads(stream.complete["ErrorDetails"])["errorMessage"] == message
         closed = [line for line in _log(stream) if line.startswith("closed ")]
         assert len(closed) == 1
+        last_part_too_many = Stream(client, "large", 3_050_000)
+        assert len(last_part_too_many.rest()) == 3_000_000
+        assert last_part_too_many.complete is not None
+        assert last_part_too_many.complete["ErrorCode"] == "Function.ResponseSizeTooLarge"
         again = Stream(client, "large", 3_000_000, LogType="Tail")
         assert len(again.rest()) == 3_000_000, "so much may be"
         assert again.complete is not None

@@ -135,6 +135,7 @@ class FrameChannel(asyncio.Protocol):
             raise SessionViolation(f"frame type {kind}")
 
     def _tell_enough(self) -> None:
-        if not self._enough and self._transport is not None:
+        if not self._enough and self.open:
+            assert self._transport is not None
             self._enough = True
             self._transport.write(_INVOKE_HEADER.pack(2, STREAM_ENOUGH, 0))

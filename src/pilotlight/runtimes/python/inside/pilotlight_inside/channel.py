@@ -54,9 +54,11 @@ class Channel:
             _die("the function closed a file descriptor of the runtime")
 
     def send(self, kind: int, fields: tuple[str, ...], body: bytes = b"") -> None:
+        self.send_frames(frame(kind, fields, body))
+
+    def send_frames(self, data: bytes) -> None:
+        """One or several, whole."""
         self._check()
-        head = "\0".join(fields).encode("utf-8", "replace")
-        data = _HEADER.pack(2 + len(head) + len(body), kind) + _HEADS.pack(len(head)) + head + body
         sent = os.write(self.fd, data)
         if sent < len(data):
             rest = memoryview(data)
@@ -92,6 +94,11 @@ class Channel:
         self._check()
         if not os.read(self.fd, _ENOUGH_BYTES):
             os._exit(0)
+
+
+def frame(kind: int, fields: tuple[str, ...], body: bytes = b"") -> bytes:
+    head = "\0".join(fields).encode("utf-8", "replace")
+    return _HEADER.pack(2 + len(head) + len(body), kind) + _HEADS.pack(len(head)) + head + body
 
 
 def _die(reason: str) -> None:
@@ -164,7 +171,7 @@ def make_client(channel: Channel) -> Any:
             channel.send(INIT_ERROR, ("Runtime.AfterRestoreError", str(max_rss_kib())), body)
 
     if os.environ.get(response_stream.VARIABLE) == "1":
-        return response_stream.streaming_client(FrameClient, channel, max_rss_kib)
+        return response_stream.streaming_client(FrameClient, channel, frame, max_rss_kib)
     return FrameClient()
 
 

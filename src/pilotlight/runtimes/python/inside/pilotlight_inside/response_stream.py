@@ -24,19 +24,21 @@ _PRELUDE_END = bytes(8)
 class Response:
     """One response on its way out. It begins with its first bytes, so that what fails before is an ordinary error."""
 
-    def __init__(self, channel: Any, request_id: str) -> None:
+    def __init__(self, channel: Any, frame: Callable[..., bytes], request_id: str) -> None:
         self.began = False
         self.enough = False
         """The node has said that the response is too large."""
         self._channel = channel
+        self._frame = frame
         self._request_id = request_id
+        self._unsent = b""
         select: Any = import_module("select")
         self._news = select.poll()
         self._news.register(channel.fd, select.POLLIN)
 
     def begin(self, content_type: str = "application/octet-stream") -> None:
         self.began = True
-        self._channel.send(STREAM_BEGIN, (self._request_id, content_type))
+        self._unsent = self._frame(STREAM_BEGIN, (self._request_id, content_type))
 
     def write(self, data: bytes) -> None:
         for start in range(0, len(data), _CHUNK_BYTES):
@@ -44,12 +46,15 @@ class Response:
                 self._channel.skip_enough()
                 self.enough = True
                 return
-            self._channel.send(STREAM_CHUNK, (), data[start : start + _CHUNK_BYTES])
+            begin, self._unsent = self._unsent, b""
+            self._channel.send_frames(begin + self._frame(STREAM_CHUNK, (), data[start : start + _CHUNK_BYTES]))
 
     def end(self, max_rss_kib: int, error_type: str = "", body: bytes = b"") -> None:
         if not self.began:
             self.begin()
-        self._channel.send(STREAM_END, (self._request_id, str(max_rss_kib), error_type), body)
+        self._channel.send_frames(
+            self._unsent + self._frame(STREAM_END, (self._request_id, str(max_rss_kib), error_type), body)
+        )
 
 
 def send(parts: Iterator[Any], response: Response, fault: Callable[[str], Exception]) -> None:
@@ -87,7 +92,7 @@ def _as_the_bootstrap(function: Any) -> Any:
     return function
 
 
-def streaming_client(base: Any, channel: Any, max_rss_kib: Callable[[], int]) -> Any:
+def streaming_client(base: Any, channel: Any, frame: Callable[..., bytes], max_rss_kib: Callable[[], int]) -> Any:
     """`base`, a LambdaRuntimeClient class over frames, that streams the iterators it is given as results."""
     fault_exception: Any = import_module("awslambdaric.lambda_runtime_exception").FaultException
     runtime_client: Any = import_module("awslambdaric.lambda_runtime_client").BaseLambdaRuntimeClient
@@ -108,7 +113,7 @@ def streaming_client(base: Any, channel: Any, max_rss_kib: Callable[[], int]) ->
         def marshal_response(self, response: Any) -> Any:
             if not (hasattr(response, "__next__") and hasattr(response, "__iter__")):
                 return runtime_client.marshaller.marshal_response(response)
-            self._client.response = answer = Response(channel, self._client.request_id)
+            self._client.response = answer = Response(channel, frame, self._client.request_id)
             send(response, answer, fault)
             return b"", "application/octet-stream"
 
