@@ -178,9 +178,7 @@ class UrlConnection(AnsweringConnection):
             self._replied(call, url, InvokeReply(error=error))
             return
         if url.streams:
-            self._streaming = task = asyncio.ensure_future(self._stream(call, url, invocation))
-            self._desk.server_state.tasks.add(task)
-            task.add_done_callback(self._desk.server_state.tasks.discard)
+            self._begin_stream(call, url, invocation)
         else:
             self._desk.submit(invocation, partial(self._replied, call, url))
 
@@ -212,11 +210,21 @@ class UrlConnection(AnsweringConnection):
 
     # --- streaming ---
 
-    async def _stream(self, call: UrlCall, url: FunctionUrl, invocation: InvokeRequest) -> None:
-        """Answer with what the function writes, as it writes it; a client that reads slowly makes it wait."""
-        streamed = StreamedAnswer()
-        invocation.stream = streamed
+    def _begin_stream(self, call: UrlCall, url: FunctionUrl, invocation: InvokeRequest) -> None:
+        tasks = self._desk.server_state.tasks
+        invocation.stream = streamed = StreamedAnswer()
         self._desk.submit(invocation, streamed.finish)
+        self._streaming = task = asyncio.ensure_future(self._stream(call, url, streamed))
+        tasks.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            streamed.close()  # whatever the task came to: a function is not kept waiting for nobody
+
+        task.add_done_callback(ended)
+
+    async def _stream(self, call: UrlCall, url: FunctionUrl, streamed: StreamedAnswer) -> None:
+        """Answer with what the function writes, as it writes it; a client that reads slowly makes it wait."""
         try:
             await streamed.begun()
             if streamed.head is not None:
@@ -229,8 +237,6 @@ class UrlConnection(AnsweringConnection):
         except Exception:
             logger.exception("streaming the answer to request %s failed", call.request.request_id)
             self.transport.abort()
-        finally:
-            await streamed.aclose()
 
     async def _stream_begun(self, call: UrlCall, url: FunctionUrl, streamed: StreamedAnswer, content_type: str) -> None:
         got = b""

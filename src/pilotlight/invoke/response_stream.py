@@ -91,6 +91,10 @@ class StreamedAnswer:
 
     async def aclose(self) -> None:
         """The caller wants no more: whatever comes is thrown away."""
+        self.close()
+
+    def close(self) -> None:
+        """The same, where nothing can be awaited."""
         self._closed = True
         self._chunks.clear()
         self._resume()
