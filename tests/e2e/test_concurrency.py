@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -177,3 +178,49 @@ async def test_so_many_synchronous_calls_a_second() -> None:
             return len(events["events"]) == 5
 
         await eventually_async(lambda: node.call(ran), what="events run at any rate")
+
+
+async def test_a_function_grows_at_its_rate() -> None:
+    async with running_node(state_delay_ms=0, neighbours=False, scaling_rate=2) as node:
+        client = node.client("lambda")
+        for name in ("a", "b"):
+            await node.call(create, client, name, WAITS, Timeout=60)
+        tasks = await _running(node, "a", "a")
+        with pytest.raises(ClientError) as caught:
+            await node.call(client.invoke, FunctionName="a", Payload=b"0")
+        answer = caught.value.response
+        assert answer["Error"]["Message"] == "Rate Exceeded. a may start 2 environments in 10 s."
+        assert (answer["Reason"], answer["retryAfterSeconds"]) == ("ConcurrentInvocationLimitExceeded", "1")
+        assert node.node.concurrent_executions == 2, "what was refused is counted nowhere"
+        assert await node.call(invoke, client, "b", 0) == 0, "it is each function's own"
+        await _finish(node, tasks)
+        assert await node.call(invoke, client, "a", 0) == 0, "what is there may be used again"
+
+
+async def test_every_throttle_is_counted(small: RunningNode) -> None:
+    """By what ran, too: an alias and the version behind it."""
+    client = small.client("lambda")
+    await small.call(client.publish_version, FunctionName="a")
+    await small.call(client.create_alias, FunctionName="a", Name="live", FunctionVersion="1")
+    await _reserve(small, "a", 0)
+    for _ in range(3):
+        assert await _throttled(small, "a") == "ReservedFunctionConcurrentInvocationLimitExceeded"
+    assert await _throttled(small, "a:live") == "ReservedFunctionConcurrentInvocationLimitExceeded"
+
+    def throttles(**dimensions: str) -> float:
+        now = datetime.now(UTC)
+        points = small.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName="Throttles",
+            Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+            StartTime=now - timedelta(minutes=10),
+            EndTime=now + timedelta(minutes=10),
+            Period=3600,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return sum(point["Sum"] for point in points)
+
+    assert await small.call(throttles, FunctionName="a") == 4
+    assert await small.call(throttles, FunctionName="a", Resource="a:live") == 1
+    assert await small.call(throttles) == 4
+    assert await small.call(throttles, FunctionName="b") == 0

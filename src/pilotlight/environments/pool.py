@@ -104,14 +104,6 @@ class Pool:
             return Allocation(0, "IN_PROGRESS")
         return versions.provisioned.allocation
 
-    def allocated(self) -> list[tuple[FunctionVersion, int]]:
-        """Every version with provisioned environments, and how many are initialised and kept now."""
-        return [
-            (versions.version, versions.provisioned.allocation.allocated)
-            for versions in self._versions.values()
-            if versions.provisioned is not None and versions.provisioned.wanted
-        ]
-
     def changed(self, version: FunctionVersion) -> None:
         """The catalog has a new value of this version, or it is gone."""
         versions = self._versions.get(version_key(version))

@@ -75,9 +75,10 @@ class Seat(Protocol):
 class AccountLoad:
     """What runs in one account and region."""
 
-    __slots__ = ("pace", "peak", "reserved", "running", "set_aside", "unreserved", "unreserved_peak")
+    __slots__ = ("limit", "pace", "peak", "reserved", "running", "set_aside", "shared", "unreserved", "unreserved_peak")
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, limit: int, pace: Pace) -> None:
+        self.limit = self.shared = limit
         self.pace = pace
         """Of functions that reserve nothing."""
         self.running = self.peak = 0
@@ -85,7 +86,7 @@ class AccountLoad:
         """Of that, what runs on the concurrency that nobody has set aside."""
         self.reserved = 0
         self.set_aside = 0
-        """Reserved by functions, or provisioned by functions that reserve nothing."""
+        """Reserved by functions, or provisioned by functions that reserve nothing; `shared` is the rest."""
 
 
 class ProvisionedLoad:
@@ -115,6 +116,7 @@ class FunctionLoad:
         "on_provisioned",
         "pace",
         "peak",
+        "plain",
         "provisioned",
         "reserved",
         "running",
@@ -124,6 +126,8 @@ class FunctionLoad:
 
     def __init__(self, account: AccountLoad) -> None:
         self.account = account
+        self.plain = True
+        """It neither reserves nor provisions anything, nor runs anything on what was provisioned once."""
         self.running = self.peak = 0
         self.on_provisioned = 0
         """Of that, what runs on provisioned concurrency."""
@@ -185,7 +189,9 @@ class FunctionLoad:
             self.pace.change(rate * reserved)
         self.shared = max(0, (reserved or 0) - total)
         account.set_aside += (total if reserved is None else reserved) - self.set_aside
+        account.shared = account.limit - account.set_aside
         self.set_aside = total if reserved is None else reserved
+        self.plain = reserved is None and not self.provisioned
 
 
 class Admission:
@@ -213,11 +219,25 @@ class Admission:
         if load is None:
             load = self._load((version.account, version.region, version.name))
         account = load.account
-        provisioned = load.provisioned.get(version.version) if load.provisioned else None
+        if load.plain:  # as most are
+            if account.unreserved >= account.shared:
+                raise throttled("ConcurrentInvocationLimitExceeded")
+            if paced and self._rate and not account.pace.take(self._monotonic()):
+                raise throttled("FunctionInvocationRateLimitExceeded")
+            load.running += 1
+            account.running += 1
+            account.unreserved += 1
+            return load
+        return self._enter_its_own(load, version, paced)
+
+    def _enter_its_own(self, load: FunctionLoad, version: FunctionVersion, paced: bool) -> Seat:
+        """`enter`, for a function with reserved or provisioned concurrency."""
+        account = load.account
+        provisioned = load.provisioned.get(version.version)
         on_provisioned = provisioned is not None and provisioned.running < provisioned.limit
         if not on_provisioned:
             if load.reserved is None:
-                if account.unreserved >= self.limit - account.set_aside:
+                if account.unreserved >= account.shared:
                     raise throttled("ConcurrentInvocationLimitExceeded")
             elif load.running - load.on_provisioned >= load.shared:
                 raise throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
@@ -331,7 +351,7 @@ class Admission:
     def _load(self, key: FunctionKey) -> FunctionLoad:
         account = self._accounts.get(key[:2])
         if account is None:
-            account = self._accounts[key[:2]] = AccountLoad(Pace(self._rate * self.limit, _BURST_S))
+            account = self._accounts[key[:2]] = AccountLoad(self.limit, Pace(self._rate * self.limit, _BURST_S))
         load = self._functions[key] = FunctionLoad(account)
         return load
 
