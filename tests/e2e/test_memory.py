@@ -31,8 +31,8 @@ def handler(event, context):
 
 @pytest.fixture
 async def tight() -> AsyncIterator[RunningNode]:
-    """A node whose environments may take 100 MiB: two of those, and not three."""
-    async with running_node(state_delay_ms=0, neighbours=False, memory_mib=100) as node:
+    """A node whose environments may take 95 MiB: two of those, and not three."""
+    async with running_node(state_delay_ms=0, neighbours=False, memory_mib=95) as node:
         await node.call(create, node.client("lambda"), "gate", HOLDS)
         for name in "abc":
             await node.call(create, node.client("lambda"), name, HOLDS, Publish=True, Timeout=60, MemorySize=3008)
@@ -77,7 +77,7 @@ async def test_when_nothing_can_make_way_calls_are_throttled_and_events_wait(tig
         "ConcurrentInvocationLimitExceeded",
     )
     assert answer["Error"]["Message"] == (
-        "Rate Exceeded. This node has no memory for another environment (memory_mib is 100)."
+        "Rate Exceeded. This node has no memory for another environment (memory_mib is 95)."
     )
     assert answer["retryAfterSeconds"] == "1"
     assert tight.node.concurrent_executions == 2, "what was refused is counted nowhere"
@@ -140,5 +140,5 @@ async def test_the_node_tells_what_is_used(tight: RunningNode) -> None:
     await _ask(tight, "a")
     await _measured(tight, 1)
     found = (await tight.call(health))["memoryMib"]
-    assert found["budget"] == 100
+    assert found["budget"] == 95
     assert 40 <= found["used"] <= 50

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pilotlight.environments.versions import VersionEnvironments
 
 #: what an environment counts for while nothing is known of its version: an interpreter with a few modules
-UNKNOWN_MIB = 32.0
+UNKNOWN_MIB = 16.0
 #: of an automatic budget: so much of what is available when the node starts
 BUDGET_SHARE = 0.8
 #: what is to stay available, unless the machine had less than twice as much when the node started
