@@ -44,6 +44,8 @@ from pilotlight.invoke.tracing import Tracing
 from pilotlight.neighbours.event_sources import NeighbourEventSources
 from pilotlight.neighbours.neighbours import Neighbours
 from pilotlight.observe.api import logs_handlers
+from pilotlight.observe.billing import prices_of
+from pilotlight.observe.bills import Bills
 from pilotlight.observe.counters import Counters
 from pilotlight.observe.logs import LogStore
 from pilotlight.observe.monitoring import monitoring_handlers
@@ -101,6 +103,7 @@ class Node:
     async def _start(self, stack: AsyncExitStack) -> None:
         settings, clock = self.settings, self._clock
         check_exposure(settings)
+        prices = prices_of(settings.prices)
         data = settings.data_path
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         _raise_file_limit()
@@ -150,6 +153,7 @@ class Node:
                     settings.stream_burst_bytes,
                     settings.stream_bytes_per_s,
                 ),
+                provisioned_init=counters.provisioned.initialized,
             ),
             idle_s=settings.idle_environment_s,
             max_idle=settings.max_idle_environments,
@@ -222,6 +226,8 @@ class Node:
         warn_of_unpolled(operations)
         function_urls = FunctionUrls(catalog.function, counters, clock, settings.url_domain)
         catalog.subscribe_functions(function_urls.follow)
+        counters.provisioned.watch(provisioning.asked_for)
+        bills = Bills(log_store, counters, clock, prices, settings.account_id)
         monitoring = ServiceApi("cloudwatch", monitoring_handlers(counters, log_store, clock))
         self._front = front = Front(
             settings=settings,
@@ -239,6 +245,7 @@ class Node:
             health=self._health,
             function_urls=function_urls,
             pages={"/_pilotlight/s3-events": self._s3_events},
+            reports={"/_pilotlight/bill": bills.page},
         )
         await front.start()
         stack.push_async_callback(front.stop)

@@ -104,6 +104,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     otlp_headers: dict[str, str] = {}
     #: what is sampled where neither the caller nor AWS's rule says: `aws` nothing, `all` everything
     trace_sampling: Literal["aws", "all"] = "aws"
+    #: what AWS charges, by the names of docs/billing.md; those not given are us-east-1's
+    prices: dict[str, Any] = {}
     log_retention_days: int = 0
     #: what the node writes about itself on stderr, from this level up (functions' logs are kept elsewhere)
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -1,28 +1,30 @@
-"""Counters and prices."""
+"""What is counted for the bill."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import ManualClock
 from pilotlight.environments.invocation import Outcome
-from pilotlight.observe import billing
-from pilotlight.observe.counters import Counters, Use
+from pilotlight.observe.counters import Counters
 from pilotlight.observe.logs import LogStore
+from pilotlight.observe.used_days import ProvisionedMeter
 from pilotlight.settings import Settings
 from tests.support.waiting import eventually_async
 
-MINUTE_MS = 60_000
+DAY_MS = 86_400_000
+#: midnight, 2026-11-01
+NOVEMBER_MS = 1_793_491_200_000
 
 
 def no_functions(account: str, region: str, name: str) -> None:
     """A catalog without functions."""
 
 
-def version(name: str = "hello", number: str = "$LATEST", memory_mib: int = 1024) -> FunctionVersion:
+def version(
+    name: str = "hello", number: str = "$LATEST", memory_mib: int = 1024, tmp_mib: int = 512
+) -> FunctionVersion:
     return FunctionVersion(
         account="000000000000",
         region="us-east-1",
@@ -32,88 +34,123 @@ def version(name: str = "hello", number: str = "$LATEST", memory_mib: int = 1024
         handler="app.handler",
         role="arn:aws:iam::000000000000:role/r",
         memory_mib=memory_mib,
+        tmp_mib=tmp_mib,
         code_blob="",
         code_sha256="",
         code_size=0,
     )
 
 
-def ended(duration_ms: float, billed_ms: int, *, failed: bool = False, cold: bool = False) -> Outcome:
-    error = "Unhandled" if failed else ""
-    return Outcome(b"", error, duration_ms=duration_ms, billed_ms=billed_ms, init_ms=9.0 if cold else None)
+def ended(
+    duration_ms: float,
+    billed_ms: int,
+    *,
+    failed: bool = False,
+    provisioned: bool = False,
+    streamed_bytes: int | None = None,
+) -> Outcome:
+    return Outcome(
+        b"",
+        "Unhandled" if failed else "",
+        duration_ms=duration_ms,
+        billed_ms=billed_ms,
+        provisioned=provisioned,
+        streamed_bytes=streamed_bytes,
+    )
 
 
-async def test_counts_are_summed_by_version_and_minute_and_outlive_the_node(tmp_path: Path) -> None:
-    clock = ManualClock()
+async def test_what_is_billed_is_summed_by_day_and_outlives_the_node(tmp_path: Path) -> None:
+    clock = ManualClock(NOVEMBER_MS + DAY_MS - 5_000)
     store = LogStore(tmp_path, clock, Settings())
     await store.start()
     counters = Counters(store, clock, no_functions)
     await counters.start()
-    counters.invoked(version(), None, ended(12.5, 113, cold=True))
+    counters.invoked(version(), None, ended(12.5, 113))
     counters.invoked(version(), "live", ended(2.5, 3, failed=True))
     counters.throttled(version(), None)
-    same = version()
-    counters.invoked(same, None, ended(0.0, 0))
-    counters.invoked(same, None, ended(0.0, 0))
-    counters.invoked(version("other", "3", 512), "3", ended(1.0, 1))
+    counters.invoked(version("other", "3", 512), "3", ended(1.0, 1, provisioned=True))
+    counters.invoked(version("other", "3", 512, tmp_mib=1536), "3", ended(1.0, 2, streamed_bytes=(6 << 20) + 7))
+    counters.invoked(version("other", "3", 512), "3", ended(1.0, 1, streamed_bytes=6 << 20))
 
     async def written() -> bool:
         clock.advance(1_000)
-        everything = {"account": "000000000000", "region": "us-east-1", "function": "", "since_ms": 0}
-        return bool(await store.read(lambda database: database.run("sum_uses", **everything)))
+        return bool(await of_days(store, 0))
 
     await eventually_async(written)
-    since_ms = clock.time_ms()
     counters.invoked(version(), None, ended(1.0, 1))
     await counters.stop()
-    counters = Counters(store, clock, no_functions)
-    hello, other = await counters.uses("000000000000", "us-east-1")
-    assert hello == Use("hello", "$LATEST", 5, 1, 1, 1, 16.0, 12.5, 117, 117 * 1024)
-    assert (other.function, other.version, other.invocations) == ("other", "3", 1)
-    assert hello.gb_seconds == pytest.approx(0.117)
-    clock.advance(MINUTE_MS)
-    counters.invoked(version(), None, ended(1.0, 1))
-    (recent,) = await counters.uses("000000000000", "us-east-1", "hello", since_ms + MINUTE_MS - 1)
-    assert recent.invocations >= 1
-    assert await counters.uses("111111111111", "us-east-1") == []
+    assert await of_days(store, NOVEMBER_MS) == {
+        ("hello", "$LATEST"): (2, 116 * 1024, 0, 0, 0, 0, 0),
+        ("other", "3"): (2, 3 * 512, 1, 512, 0, 2 * 1024, 7),
+    }
+    assert (await of_days(store, NOVEMBER_MS + DAY_MS))["hello", "$LATEST"][0] == 1, "the next day"
     await store.stop()
 
 
-async def test_minutes_are_kept_for_63_days(tmp_path: Path) -> None:
-    clock = ManualClock()
+async def test_days_are_kept_for_sixteen_months(tmp_path: Path) -> None:
+    clock = ManualClock(NOVEMBER_MS + 1_000)
     store = LogStore(tmp_path, clock, Settings())
     await store.start()
     counters = Counters(store, clock, no_functions)
     counters.invoked(version(), None, ended(1.0, 1))
     await counters.flush()
-    clock.advance(64 * 86_400_000)
+    clock.advance(15 * 31 * DAY_MS)
     await counters.keep_house()
-    assert await counters.uses("000000000000", "us-east-1") == []
+    assert len(await of_days(store, NOVEMBER_MS)) == 1
+    clock.advance(32 * DAY_MS)
+    await counters.keep_house()
+    assert await of_days(store, NOVEMBER_MS) == {}
     await store.stop()
 
 
-async def test_a_long_invocation_counts_in_the_minute_in_which_it_began(tmp_path: Path) -> None:
-    clock = ManualClock()
+async def test_a_long_invocation_is_billed_on_the_day_on_which_it_began(tmp_path: Path) -> None:
+    clock = ManualClock(NOVEMBER_MS + DAY_MS + 100_000)
     store = LogStore(tmp_path, clock, Settings())
     await store.start()
     counters = Counters(store, clock, no_functions)
-    clock.advance(10 * MINUTE_MS)
     counters.invoked(version(), None, ended(300_000.0, 300_000))
-    begun_ms = clock.time_ms() - 300_000
-    assert len(await counters.uses("000000000000", "us-east-1", since_ms=begun_ms)) == 1
-    assert await counters.uses("000000000000", "us-east-1", since_ms=begun_ms + MINUTE_MS) == []
+    await counters.flush()
+    assert len(await of_days(store, NOVEMBER_MS)) == 1
+    assert await of_days(store, NOVEMBER_MS + DAY_MS) == {}
     await store.stop()
 
 
-def test_prices_are_those_of_the_first_tier() -> None:
-    cost = billing.cost(3_000_000, 500_000)
-    assert cost.requests == pytest.approx(0.60)
-    assert cost.compute == pytest.approx(8.33335)
-    assert cost.total == pytest.approx(8.93335)
-    assert billing.gb_seconds(1024, 1000) == 1.0
-    assert billing.gb_seconds(128, 100) == pytest.approx(0.0125)
+async def of_days(store: LogStore, from_ms: int) -> dict[tuple[str, str], tuple[int, ...]]:
+    """What was used on the day from then on (0: on any), by function and version."""
+    before_ms = from_ms + DAY_MS if from_ms else 2**53
+    rows = await store.read(
+        lambda database: database.run("sum_used", account="000000000000", from_ms=from_ms, before_ms=before_ms)
+    )
+    return {(function, number): tuple(amounts) for _, function, number, _, *amounts in rows}
 
 
-def test_a_month_gives_a_million_requests_and_400_000_gb_seconds_away() -> None:
-    assert billing.cost(1_000_000, 400_000, free_tier=True).total == 0
-    assert billing.cost(1_000_001, 400_001, free_tier=True).total == pytest.approx(0.20e-6 + 0.0000166667)
+def test_provisioned_concurrency_costs_what_is_asked_for_in_steps_of_five_minutes() -> None:
+    clock = ManualClock(NOVEMBER_MS)
+    meter = ProvisionedMeter(clock)
+    asked = [(version("f", "1"), 2)]
+    meter.watch(lambda: asked)
+
+    def kept_s() -> float:
+        """Environment-seconds since the last time."""
+        return sum(used.kept_mib_ms for _, _, used in meter.take()) / 1024 / 1000
+
+    assert kept_s() == 2 * 300, "at once, and rounded up"
+    clock.advance(299_999)
+    assert kept_s() == 0
+    clock.advance(1)
+    assert kept_s() == 2 * 300
+    clock.advance(100_000)
+    asked[:] = [(version("f", "1"), 5)]
+    assert kept_s() == 3 * 200, "three more for the rest"
+    clock.advance(200_000 + 3_600_000)
+    assert kept_s() == 5 * 13 * 300
+    clock.jump(5 * 3_600_000)
+    assert kept_s() == 0, "a clock that is set costs nothing"
+    asked.clear()
+    clock.advance(3_600_000)
+    assert kept_s() == 0
+    asked.append((version("f", "1"), 1))
+    assert kept_s() == 300, "it was taken away and asked for anew"
+    meter.initialized(version("f", "1"), 1500.2)
+    [(account, at_ms, used)] = meter.take()
+    assert (account, at_ms, used.provisioned_mib_ms) == ("000000000000", clock.time_ms(), 1501 * 1024)

@@ -28,6 +28,7 @@ COMMANDS: dict[str, _Entry] = {
     "invoke": _Entry("pilotlight.cli.invoke", "Invoke a function and print what it returns."),
     "logs": _Entry("pilotlight.cli.logs", "Show a function's log; -f follows it as it is written."),
     "functions": _Entry("pilotlight.cli.functions", "List the functions of a node."),
+    "bill": _Entry("pilotlight.cli.bill", "Show what a month would cost on AWS, by function."),
     "doctor": _Entry("pilotlight.cli.doctor", "Say what this machine can enforce and run, and how to close each gap."),
 }
 

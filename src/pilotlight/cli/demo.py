@@ -237,16 +237,16 @@ class _Demo:
         with self.steps.step("Add up what AWS would have billed"):
             billed = self._eventually(lambda: self._billed(expected), f"{expected} REPORT lines")
         gb_seconds = sum(billing.gb_seconds(memory_mib, billed_ms) for _, billed_ms, memory_mib in billed)
-        all_of_it = billing.cost(len(billed), gb_seconds).total
+        all_of_it = _list_price(len(billed), gb_seconds)
         # The first was the thumbnail. A million of them would be warm ones: its duration, without its init.
         duration_ms, _, memory_mib = billed[0]
         warm_ms = math.ceil(duration_ms)
-        million = billing.cost(1_000_000, 1_000_000 * billing.gb_seconds(memory_mib, warm_ms)).total
+        million = _list_price(1_000_000, 1_000_000 * billing.gb_seconds(memory_mib, warm_ms))
         prices = billing.PRICES
         click.echo(
             f"\n  On AWS these {len(billed)} requests and {gb_seconds:.2f} GB-s would cost ${all_of_it:.6f},"
             f" and a million thumbnails of {warm_ms} ms each ${million:,.2f}"
-            f"\n  (${prices.per_million_requests:.2f} per million requests, ${prices.per_gb_second:.10f} per GB-second,"
+            f"\n  (${prices.million_requests:.2f} per million requests, ${prices.x86_64[0][1]:.10f} per GB-second,"
             " no free tier)."
         )
 
@@ -356,3 +356,10 @@ def _own_command() -> str:
         return "pilotlight"
     script = Path(sys.executable).parent / "pilotlight"
     return str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)
+
+
+def _list_price(requests: int, gb_seconds: float) -> float:
+    """US dollars, on demand on x86_64, before the free tier."""
+    from pilotlight.observe.billing import PRICES
+
+    return requests * PRICES.million_requests / 1e6 + gb_seconds * PRICES.x86_64[0][1]

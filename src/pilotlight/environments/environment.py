@@ -216,7 +216,9 @@ class Environment:
             self._deliver(self._invocation)
             return
         self._cancel_timer()
-        if not self.provisioned:  # provisioned, its time belongs to no invocation
+        if self.provisioned:  # its time belongs to no invocation
+            self._tools.provisioned_init(self.version, init_ms)
+        else:
             self._init_ms = init_ms
         self._rest()
 
@@ -327,6 +329,7 @@ class Environment:
             (self._max_rss_kib + 1023) // 1024,
             invocation.log_tail,
             trace=invocation.trace,
+            provisioned=self.provisioned,
         )
         if self._streamed is not None:
             outcome = self._end_stream(outcome)

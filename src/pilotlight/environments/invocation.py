@@ -68,6 +68,8 @@ class Outcome(msgspec.Struct, gc=False):
     """From the start of the invocation to the first byte of a streamed response."""
     trace: Trace | None = None
     """Of one that is sampled."""
+    provisioned: bool = False
+    """It ran on provisioned concurrency."""
 
 
 class Invocation:

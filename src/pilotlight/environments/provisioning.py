@@ -3,6 +3,8 @@ is asked of the pool each time, so it is true at that moment."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pilotlight.catalog.catalog import Catalog
 from pilotlight.catalog.held import not_runnable
 from pilotlight.catalog.provisioning import provisioned_by_version, provisioned_of
@@ -40,6 +42,15 @@ class Provisioning:
             version = view.versions.get(number)
             if version is not None and not not_runnable(version):
                 self._pool.provision(version, count, anew=anew)
+
+    def asked_for(self) -> Iterator[tuple[FunctionVersion, int]]:
+        """The versions that have provisioned concurrency, and how much."""
+        for key, function in self._last.items():
+            view = self._catalog.function(*key)
+            for number, count in provisioned_by_version(function).items():
+                version = view.versions.get(number) if view else None
+                if version is not None:
+                    yield version, count
 
     def allocation(self, account: str, region: str, name: str, qualifier: str) -> Allocation:
         """Of one qualifier: over both versions of an alias with a weight."""

@@ -38,6 +38,8 @@ class EnvironmentTools(msgspec.Struct, frozen=True):
     endpoint_protocol: Callable[[Identity], asyncio.Protocol]
     network: Literal["none", "host"]
     stream_limits: StreamLimits
+    provisioned_init: Callable[[FunctionVersion, float], None]
+    """Told of each initialisation of provisioned concurrency, with its milliseconds: it is billed."""
 
 
 class EnvironmentOwner(Protocol):

@@ -38,7 +38,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 ServiceCallable = Callable[[WireRequest], Awaitable[WireResponse]]
-Report = Callable[[], Awaitable[WireResponse]]
+Report = Callable[[str], Awaitable[WireResponse]]
+"""From the query string to the page."""
 IsOurs = Callable[[WireRequest], bool]
 """Whether a request to a service that is partly ours is for that part; its body is there."""
 CodeDownload = Callable[[str, str], Awaitable[WireResponse]]
@@ -127,7 +128,7 @@ class Dispatch:
             )
         report = self._reports.get(head.raw_path)
         if report is not None and head.method in ("GET", "HEAD"):
-            return await report()
+            return await report(head.query)
         if head.raw_path.startswith(_CODE) and head.method in ("GET", "HEAD"):
             return await self._code_download(head.raw_path, head.query)
         text = msgspec.json.encode({"message": f"There is no page {head.raw_path} here."})

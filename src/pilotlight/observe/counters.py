@@ -1,8 +1,9 @@
 """The one recorder of what functions do: invocations, errors, throttles, durations, what was billed, and rarer things.
 
 Recording adds to a few numbers in memory, for each version as it was called (unqualified, by version, by alias). Every
-ten seconds of the clock the sums go to the log database, by the minute in which invocations began, as CloudWatch keeps
-them. A killed node loses the last ten seconds of counts, no more.
+ten seconds of the clock the sums go to the log database: metrics by the minute in which invocations began, as
+CloudWatch keeps them, what would be billed by the day (used_days.py). A killed node loses the last ten seconds of
+counts, no more.
 """
 
 from __future__ import annotations
@@ -14,53 +15,27 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import ceil, log
-from typing import Any, Protocol
-
-import msgspec
+from typing import Protocol
 
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import Clock
-from pilotlight.observe import billing, metric_store
+from pilotlight.observe import metric_store, used_days
+from pilotlight.observe.billing import FREE_STREAMED_BYTES, FREE_TMP_MIB, Used
 from pilotlight.observe.database import LogDatabase
 from pilotlight.observe.histogram import BUCKETS_PER_E, ZERO, Histogram
 from pilotlight.observe.lambda_metrics import Functions, LambdaMetrics, Peak
 from pilotlight.observe.logs import LogStore
 from pilotlight.observe.metric_store import SeriesIds
 from pilotlight.observe.metrics import METRICS, Distribution, Series
+from pilotlight.observe.used_days import ProvisionedMeter
 
 _FLUSH_EVERY_MS = 10_000
 _KEEP_HOUSE_EVERY_MS = 3_600_000
 _MINUTE_MS = 60_000
 _LONG_MS = 1000
 """What took longer is counted in the minute in which it began; what was shorter, in the one in which it ended."""
-_KEPT_MS = 63 * 86_400_000
-"""CloudWatch keeps periods of a few minutes for 63 days."""
 
 _log = logging.getLogger(__name__)
-
-
-class Use(msgspec.Struct, frozen=True):
-    """Sums over a time, of one function version."""
-
-    function: str
-    version: str
-    invocations: int = 0
-    errors: int = 0
-    throttles: int = 0
-    cold_starts: int = 0
-    duration_ms: float = 0.0
-    max_duration_ms: float = 0.0
-    billed_ms: int = 0
-    mib_ms: int = 0
-    """Memory times billed duration."""
-
-    @property
-    def gb_seconds(self) -> float:
-        return self.mib_ms / 1_024_000
-
-    def cost(self, *, free_tier: bool = False) -> billing.Cost:
-        """What AWS would charge for it."""
-        return billing.cost(self.invocations, self.gb_seconds, free_tier=free_tier)
 
 
 class Ended(Protocol):
@@ -73,7 +48,9 @@ class Ended(Protocol):
     @property
     def billed_ms(self) -> int: ...
     @property
-    def init_ms(self) -> float | None: ...
+    def provisioned(self) -> bool: ...
+    @property
+    def streamed_bytes(self) -> int | None: ...
 
 
 class _Counts:
@@ -81,7 +58,6 @@ class _Counts:
 
     __slots__ = (
         "billed_ms",
-        "cold_starts",
         "duration_ms",
         "durations",
         "errors",
@@ -89,7 +65,10 @@ class _Counts:
         "max_duration_ms",
         "min_duration_ms",
         "minute_ms",
+        "provisioned",
+        "provisioned_ms",
         "qualifier",
+        "streamed_bytes",
         "throttles",
         "version",
     )
@@ -99,7 +78,11 @@ class _Counts:
         self.qualifier = qualifier
         self.minute_ms = minute_ms
         """When they were started; 0 for since the last flush."""
-        self.invocations = self.errors = self.throttles = self.cold_starts = self.billed_ms = 0
+        self.invocations = self.errors = self.throttles = self.billed_ms = 0
+        self.provisioned = self.provisioned_ms = 0
+        """Of the invocations and of what is billed, what ran on provisioned concurrency."""
+        self.streamed_bytes = 0
+        """Of those that are billed."""
         self.duration_ms = self.max_duration_ms = 0.0
         self.min_duration_ms = math.inf
         self.durations: Histogram = {}
@@ -118,23 +101,17 @@ class _Counts:
             minute_ms=self.minute_ms,
         )
 
-    def values(self) -> dict[str, Any]:
-        """By the columns of the table `uses`, but the minute."""
+    def used(self) -> Used:
         version = self.version
-        return {
-            "account": version.account,
-            "region": version.region,
-            "function": version.name,
-            "version": version.version,
-            "invocations": self.invocations,
-            "errors": self.errors,
-            "throttles": self.throttles,
-            "cold_starts": self.cold_starts,
-            "duration_ms": self.duration_ms,
-            "max_duration_ms": self.max_duration_ms,
-            "billed_ms": self.billed_ms,
-            "mib_ms": self.billed_ms * version.memory_mib,
-        }
+        return used_days.used_by(
+            version,
+            requests=self.invocations - self.provisioned,
+            mib_ms=(self.billed_ms - self.provisioned_ms) * version.memory_mib,
+            provisioned_requests=self.provisioned,
+            provisioned_mib_ms=self.provisioned_ms * version.memory_mib,
+            tmp_mib_ms=self.billed_ms * (version.tmp_mib - FREE_TMP_MIB),
+            streamed_bytes=self.streamed_bytes,
+        )
 
 
 _Key = int | tuple[int, str] | tuple[int, str | None, int]
@@ -150,6 +127,7 @@ class Counters:
         self._store = log_store
         self._clock = clock
         self._functions = functions
+        self.provisioned = ProvisionedMeter(clock)
         self._counts: dict[_Key, _Counts] = {}
         """By the identity of the version's value, which its _Counts keeps alive: the cheapest key there is."""
         self._events: dict[tuple[int, str | None, str], tuple[FunctionVersion, Distribution]] = {}
@@ -188,8 +166,11 @@ class Counters:
         durations[index] = durations.get(index, 0) + 1
         if outcome.function_error:
             counts.errors += 1
-        if outcome.init_ms is not None:
-            counts.cold_starts += 1
+        if outcome.provisioned:
+            counts.provisioned += 1
+            counts.provisioned_ms += outcome.billed_ms
+        if outcome.streamed_bytes is not None and outcome.streamed_bytes > FREE_STREAMED_BYTES:
+            counts.streamed_bytes += outcome.streamed_bytes - FREE_STREAMED_BYTES
 
     def throttled(self, version: FunctionVersion, qualifier: str | None) -> None:
         """One request was refused for want of concurrency; it is no invocation."""
@@ -225,20 +206,6 @@ class Counters:
         key = (id(version), qualifier, minute_ms)
         return self._counts.get(key) or self._of(key, version, qualifier, minute_ms)
 
-    async def uses(self, account: str, region: str, function: str = "", since_ms: int = 0) -> list[Use]:
-        """Sums by function and version, of the minutes from `since_ms` (epoch) on; one function's, or all."""
-        await self.flush()
-        rows = await self._store.read(
-            lambda database: database.run(
-                "sum_uses",
-                account=account,
-                region=region,
-                function=function,
-                since_ms=since_ms - since_ms % _MINUTE_MS,
-            )
-        )
-        return [Use(*row) for row in rows]
-
     async def flush(self) -> None:
         """Add what was counted since the last time to the minute that it was counted in. What others are adding just
         now is there, too, when this returns."""
@@ -249,17 +216,23 @@ class Counters:
             counted, self._counts = self._counts, {}
             events, self._events = self._events, {}
             peaks = [peak for peak in self._take_peaks() if peak.peak or peak.set_aside or peak.provisioned]
-            if not (counted or events or peaks):
+            used = self.provisioned.take()
+            used += [
+                (counts.version.account, counts.minute_ms or minute_ms, counts.used())
+                for counts in counted.values()
+                if counts.invocations
+            ]
+            if not (counted or events or peaks or used):
                 return
 
             def write(database: LogDatabase) -> dict[Series, int]:
                 metrics = LambdaMetrics(self._functions, minute_ms)
                 for counts in counted.values():
-                    database.run("add_use", minute_ms=counts.minute_ms or minute_ms, **counts.values())
                     counts.measure(metrics)
                 for (_, qualifier, metric), (version, values) in events.items():
                     metrics.events(version, qualifier, metric, values)
                 metrics.peaks(peaks)
+                used_days.add(database, used)
                 return metric_store.write(database, metrics.batch, self._series_ids)
 
             self._series_ids.learn(await self._store.change(write))
@@ -273,7 +246,7 @@ class Counters:
     async def keep_house(self) -> None:
         """Roll up what has grown old, drop what is too old: a little at a time, so that nothing waits for it."""
         now_ms = self._clock.time_ms()
-        await self._store.change(lambda database: database.run("delete_old_uses", before_ms=now_ms - _KEPT_MS))
+        await self._store.change(lambda database: used_days.drop_old(database, now_ms))
         while await self._store.change(lambda database: metric_store.roll_up(database, now_ms // 1000)):
             pass
         async with self._one_flush:

@@ -62,7 +62,7 @@ class StreamRow(msgspec.Struct, frozen=True):
 def _queries() -> dict[str, str]:
     return {
         query.name: query.sql
-        for file in ("log_queries.sql", "metric_queries.sql")
+        for file in ("log_queries.sql", "metric_queries.sql", "bill_queries.sql")
         for query in parse_queries(_sql(file))
     }
 
@@ -91,12 +91,13 @@ class LogDatabase:
         execute("PRAGMA journal_size_limit = 16777216")
         execute(_sql("log_schema.sql"))
         execute(_sql("metric_schema.sql"))
+        execute(_sql("bill_schema.sql"))
 
     def close(self) -> None:
         self._connection.close()
 
     def run(self, query: str, **values: Any) -> list[Row]:
-        """Run a statement of log_queries.sql or metric_queries.sql by its name, to its end."""
+        """Run a statement of the .sql files beside this one by its name, to its end."""
         return self._execute(self._queries[query], values).fetchall()
 
     def first(self, query: str, **values: Any) -> Row | None:

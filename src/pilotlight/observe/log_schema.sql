@@ -58,24 +58,3 @@ CREATE TABLE IF NOT EXISTS log_runs (
     run TEXT PRIMARY KEY,
     batch INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-
--- What each version of each function did in each minute.
-CREATE TABLE IF NOT EXISTS uses (
-    account TEXT NOT NULL,
-    region TEXT NOT NULL,
-    function TEXT NOT NULL,
-    version TEXT NOT NULL,
-    minute_ms INTEGER NOT NULL,
-    invocations INTEGER NOT NULL,
-    errors INTEGER NOT NULL,
-    throttles INTEGER NOT NULL,
-    cold_starts INTEGER NOT NULL,
-    duration_ms REAL NOT NULL,
-    max_duration_ms REAL NOT NULL,
-    billed_ms INTEGER NOT NULL,
-    mib_ms INTEGER NOT NULL,
-    PRIMARY KEY (account, region, function, version, minute_ms)
-) STRICT, WITHOUT ROWID;
-
--- Old minutes, for dropping them.
-CREATE INDEX IF NOT EXISTS uses_by_minute ON uses (minute_ms);
