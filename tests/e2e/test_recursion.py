@@ -132,6 +132,26 @@ def test_a_function_that_invokes_itself_gets_the_error_at_its_seventeenth_turn(
     assert dropped(node, unique_name) == 1
 
 
+def test_so_does_one_that_invokes_itself_by_streams(node: NodeProcess, unique_name: str) -> None:
+    functions = node.client("lambda")
+    streaming = """
+import json
+import boto3
+
+client = boto3.client("lambda")
+
+def handler(depth, context):
+    try:
+        events = client.invoke_with_response_stream(FunctionName=context.function_name, Payload=str(depth + 1))
+    except client.exceptions.RecursiveInvocationException:
+        return depth
+    return json.loads(b"".join(event["PayloadChunk"]["Payload"] for event in events["EventStream"]
+                               if "PayloadChunk" in event))
+"""
+    create(functions, unique_name, streaming, Timeout=60)
+    assert invoke(functions, unique_name, 1) == 16
+
+
 def test_a_loop_of_two_is_stopped_and_others_are_not(node: NodeProcess, unique_name: str) -> None:
     functions = node.client("lambda")
     names = [f"{unique_name}-a", f"{unique_name}-b"]

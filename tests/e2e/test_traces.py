@@ -87,6 +87,17 @@ def test_errors_of_functions_and_accepted_events_are_answered_with_it_too(node: 
         assert parts(answer["ResponseMetadata"]["HTTPHeaders"]["x-amzn-trace-id"])["Root"] == ROOT
 
 
+def test_streamed_invocations_take_and_give_it(node: NodeProcess, unique_name: str) -> None:
+    create(node.client("lambda"), unique_name, ECHO)
+    for sent, root in ((f"Root={ROOT};Sampled=0", ROOT), (None, "1-")):
+        functions = tracing_client(node, "lambda", sent) if sent else node.client("lambda")
+        answer = functions.invoke_with_response_stream(FunctionName=unique_name)
+        events = list(answer["EventStream"])
+        seen = json.loads(b"".join(event["PayloadChunk"]["Payload"] for event in events[:-1]))
+        assert answer["ResponseMetadata"]["HTTPHeaders"]["x-amzn-trace-id"] == seen
+        assert parts(seen)["Root"].startswith(root)
+
+
 def test_a_stranger_cannot_write_headers_or_frames_with_it(node: NodeProcess, unique_name: str) -> None:
     functions = node.client("lambda")
     create(functions, unique_name, ECHO)

@@ -12,6 +12,7 @@ from typing import Any, Self
 from pilotlight.invoke.messages import Extras, InvokeReply, InvokeRequest
 from pilotlight.invoke.payload import check_client_context, check_json, check_size
 from pilotlight.invoke.response_stream import StreamedAnswer
+from pilotlight.observe.trace_header import HEADER
 from pilotlight.operations.context import OperationsContext
 from pilotlight.runtimes import faults
 from pilotlight.wire.messages import Call
@@ -37,6 +38,7 @@ async def invoke_with_response_stream(context: OperationsContext, call: Call) ->
         invocation_type=params.get("InvocationType", "RequestResponse"),
         log_tail=params.get("LogType") == "Tail",
         client_context=client_context or None,
+        trace_header=call.trace_header,
         caller=call.caller,
         extras=Extras(tenant_id=params["TenantId"]) if "TenantId" in params else None,
         stream=answer,
@@ -52,6 +54,8 @@ async def invoke_with_response_stream(context: OperationsContext, call: Call) ->
         if reply.status == 204:
             return {"StatusCode": 204}
         version = reply.executed_version
+    if request.trace_header is not None:
+        call.answer_headers[HEADER] = request.trace_header
     return {"StatusCode": 200, "ExecutedVersion": version, "EventStream": _Events(answer)}
 
 

@@ -95,8 +95,11 @@ class ServiceApi:
                 request.request_id,
                 request.caller,
                 request.host,
+                request.headers.get("x-amzn-trace-id"),
             )
-            return prepared.renderer.render(await handler(call), request.request_id)
+            response = prepared.renderer.render(await handler(call), request.request_id)
+            response.headers.update(call.answer_headers)
+            return response
         except AwsError as error:
             return render_error(self.model, error, request.request_id, protocol)
         except Exception:
