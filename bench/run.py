@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from bench import load, measures, streaming
+from bench import flood, load, measures, streaming
 from pilotlight import __version__
 from pilotlight.cli.node_process import NodeProcess
 
@@ -45,6 +45,7 @@ class Bench:
         self._warm_and_cold()
         self._events()
         self._streams()
+        self._flood()
         self._start()
         if self.options.functions:
             self._many_functions(self.options.functions)
@@ -198,6 +199,20 @@ class Bench:
             rate.ratio >= 0.5,
             rate,
         )
+
+    def _flood(self) -> None:
+        seconds, rounds = self.options.seconds, self.options.rounds
+        seen = self._measure("a flood of log lines", lambda: flood.measure(seconds, rounds))
+        if seen:
+            self._row(
+                "warm_p50_beside_flood",
+                f"warm p50 beside a function printing {flood.MEGABYTES_PER_S} MB/s",
+                f"{seen.beside_us:,.0f} µs, without {seen.alone_us:,.0f} µs: {seen.ratio:.2f}x; "
+                f"{seen.megabytes_per_s:.0f} MB/s taken, node grew {seen.grown_mib:.0f} MiB",
+                "at most 2x, and 50 MiB",
+                seen.ratio <= 2 and seen.grown_mib <= 50,
+                seen,
+            )
 
     def _start(self) -> None:
         started = self._measure("node start", lambda: measures.start_seconds(None, 5))

@@ -29,6 +29,7 @@ from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import Clock
 from pilotlight.environments.code import Code
 from pilotlight.environments.machine_memory import MachineMemory
+from pilotlight.environments.output_turns import OutputTurns
 from pilotlight.environments.pool import Pool
 from pilotlight.environments.provisioning import Provisioning
 from pilotlight.environments.streaming import StreamLimits
@@ -144,6 +145,7 @@ class Node:
                 directories=code.directories,
                 runtime_notice=lambda version: launcher.notice(version.runtime),
                 log_store=log_store,
+                output_turns=OutputTurns(log_store.is_behind),
                 credentials=credentials,
                 clock=clock,
                 endpoint_protocol=self._endpoint_protocol,

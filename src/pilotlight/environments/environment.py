@@ -24,7 +24,7 @@ from pilotlight.environments.state import State, check
 from pilotlight.environments.streaming import StreamedResponse
 from pilotlight.environments.tools import EnvironmentOwner, EnvironmentTools
 from pilotlight.observe import lines
-from pilotlight.observe.output import LogStreamParser
+from pilotlight.observe.output import Line, LogStreamParser
 from pilotlight.observe.platform_events import LEVELS
 from pilotlight.observe.trace import Trace
 from pilotlight.runtimes import faults
@@ -80,6 +80,7 @@ class Environment:
         self._log = tools.log_store.stream(
             version.account, version.region, version.log_group_name, self.log_stream_name
         )
+        self._log.json = version.log_format == "JSON"
         self._parser = LogStreamParser(LEVELS.get(version.application_log_level, 0))
         self._init_tail = LogTail() if initialization == "on-demand" else None
         """What is logged ahead of the first invocation, which shows it in its log tail."""
@@ -134,7 +135,9 @@ class Environment:
         self._sandbox = process.sandbox
         self._to(State.INITIALIZING)
         session = RuntimeSession(self)
-        self._process = live = LiveProcess(process, session, died=self._died, output=self._printed)
+        self._process = live = LiveProcess(
+            process, session, died=self._died, output=self._printed, turns=self._tools.output_turns
+        )
         if self._invocation is None:
             self._timer = self._loop.call_later(self._init_limit_s, self._init_timed_out)
         await live.open()
@@ -316,8 +319,7 @@ class Environment:
         self._cancel_timer()
         if self._process is not None:
             self._process.drain()
-            for at, message in self._parser.flush():
-                self._write(message, at)
+            self._write_lines(self._parser.flush())
         init_ms, self._init_ms, self._init_tail = self._init_ms, None, None
         outcome = Outcome(
             payload,
@@ -412,8 +414,7 @@ class Environment:
             # a process that never got to say how much memory it took: initialisation hung, or was cut short
             self._max_rss_kib = self._max_rss_kib or process.peak_rss_kib()
             process.dispose()
-            for at, message in self._parser.flush():
-                self._write(message, at)
+            self._write_lines(self._parser.flush())
 
     # -- resting and retiring ----------------------------------------------------------------------------------------
 
@@ -465,8 +466,17 @@ class Environment:
             timer.cancel()
 
     def _printed(self, data: bytes) -> None:
-        for at, message in self._parser.feed(data):
-            self._write(message, at)
+        self._write_lines(self._parser.feed(data))
+
+    def _write_lines(self, found: list[Line]) -> None:
+        """What the function printed: many at a time, perhaps."""
+        if not found:
+            return
+        now_ms = _now_ms()
+        self._log.extend([(at or now_ms, message) for at, message in found])
+        tail = self._init_tail if self._invocation is None else self._invocation.log_tail
+        if tail is not None:
+            tail.extend([message for _, message in found])
 
     def _write(self, message: str, at_ms: int | None = None) -> None:
         if not message:
@@ -478,7 +488,7 @@ class Environment:
                 self._init_tail.append(message)
         elif invocation.log_tail is not None:
             if self._init_tail is not None:
-                invocation.log_tail.extend(self._init_tail)
+                invocation.log_tail.extend([*self._init_tail])
                 self._init_tail = None
             invocation.log_tail.append(message)
 

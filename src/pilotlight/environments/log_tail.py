@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import deque
+from collections.abc import Iterator, Sequence
 
 LOG_TAIL_BYTES = 4096
 
@@ -26,9 +27,17 @@ class LogTail:
         while self._size - len(messages[0]) >= LOG_TAIL_BYTES:
             self._size -= len(messages.popleft())
 
-    def extend(self, earlier: LogTail) -> None:
-        for message in earlier._messages:
+    def extend(self, messages: Sequence[str]) -> None:
+        begin = len(messages)
+        size = 0
+        while begin and size < LOG_TAIL_BYTES:
+            begin -= 1
+            size += len(messages[begin])
+        for message in messages[begin:]:
             self.append(message)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._messages)
 
     def encoded(self) -> str:
         """As X-Amz-Log-Result has it, in base64."""

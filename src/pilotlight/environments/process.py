@@ -7,17 +7,14 @@ more, to the end, whenever an invocation is answered, so that what the function 
 from __future__ import annotations
 
 import asyncio
-import os
 import select
 from collections.abc import Callable
 
+from pilotlight.environments.output_turns import OutputReader, OutputTurns
 from pilotlight.runtimes.frames import FrameChannel
 from pilotlight.runtimes.session import RuntimeSession
 from pilotlight.sandbox.spec import RuntimeProcess
 
-_READ_SIZE = 262_144
-#: what one drain reads at most: a function with a thread that never stops printing must not hold the loop
-_DRAIN_LIMIT = 1_048_576
 #: how long after a process's death its channel may still hold an answer that was written before it
 LAST_WORDS_S = 0.05
 
@@ -32,7 +29,6 @@ class LiveProcess:
         "_life",
         "_loop",
         "_output",
-        "_printed",
         "_process",
         "channel",
         "session",
@@ -45,23 +41,22 @@ class LiveProcess:
         *,
         died: Callable[[int], None],
         output: Callable[[bytes], None],
+        turns: OutputTurns,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._process = process
         self._died = died
-        self._output = output
+        self._output = OutputReader(process.output, turns, output)
         self._disposed = False
         self._channel_closed = asyncio.Event()
         self.session = session
         self.channel = FrameChannel(session, self._channel_closed.set)
         self._life = select.poll()
         self._life.register(process.pidfd, select.POLLIN)
-        self._printed = select.poll()
-        self._printed.register(process.output, select.POLLIN)
 
     async def open(self) -> None:
         self._loop.add_reader(self._process.pidfd, self._exited)
-        self._loop.add_reader(self._process.output, self._readable)
+        self._output.start()
         try:
             await self._loop.create_unix_connection(lambda: self.channel, sock=self._process.channel)
         except OSError:
@@ -87,21 +82,8 @@ class LiveProcess:
 
     def drain(self) -> None:
         """Read what the process has printed so far."""
-        if self._disposed:
-            return
-        read = 0
-        while read < _DRAIN_LIMIT and self._printed.poll(0):  # cheaper than a read that fails
-            try:
-                data = os.read(self._process.output, _READ_SIZE)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self._loop.remove_reader(self._process.output)
-                return
-            read += len(data)
-            self._output(data)
+        if not self._disposed:
+            self._output.drain()
 
     def dispose(self) -> None:
         """Kill whatever is left of it and let go of every descriptor. What it printed last is read first."""
@@ -112,21 +94,9 @@ class LiveProcess:
         self._disposed = True
         self.session.close()
         self._loop.remove_reader(self._process.pidfd)
-        self._loop.remove_reader(self._process.output)
+        self._output.stop()
         self.channel.close()
         self._process.close()
-
-    def _readable(self) -> None:
-        try:
-            data = os.read(self._process.output, _READ_SIZE)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if data:
-            self._output(data)
-        else:
-            self._loop.remove_reader(self._process.output)
 
     def _exited(self) -> None:
         self._loop.remove_reader(self._process.pidfd)

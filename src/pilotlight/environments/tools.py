@@ -12,6 +12,7 @@ from pilotlight.catalog.credentials import CredentialIssuer, Identity
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import Clock
 from pilotlight.environments.code import Directories
+from pilotlight.environments.output_turns import OutputTurns
 from pilotlight.environments.streaming import StreamLimits
 from pilotlight.observe.logs import LogStore
 from pilotlight.sandbox.spec import LaunchSpec, RuntimeProcess, Sandbox
@@ -33,6 +34,7 @@ class EnvironmentTools(msgspec.Struct, frozen=True):
     runtime_notice: Callable[[FunctionVersion], str]
     """Words for START when the function runs on another interpreter than it asked for; "" otherwise."""
     log_store: LogStore
+    output_turns: OutputTurns
     credentials: CredentialIssuer
     clock: Clock
     endpoint_protocol: Callable[[Identity], asyncio.Protocol]

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,7 @@ import apsw
 import msgspec
 
 from pilotlight.clock import Clock
+from pilotlight.observe import platform_events
 from pilotlight.observe.database import Event, LogDatabase
 from pilotlight.observe.writer import Block, HandedOver, LogWriter
 from pilotlight.settings import Settings
@@ -33,6 +34,8 @@ BLOCK_SIZE = 128 * 1024
 
 QUEUE_SIZE = 32 * 1024 * 1024
 """Characters (and overhead) that may wait to be written, over all streams."""
+
+_BEHIND_SIZE = QUEUE_SIZE // 4
 
 EVENT_OVERHEAD = 150
 """What an event costs in memory besides its characters: a tuple, an int, a str's header, a list slot."""
@@ -67,7 +70,18 @@ class LogGroup:
 class LogStream:
     """One log stream being written to. Get it from LogStore.stream and keep it; the hot path only appends."""
 
-    __slots__ = ("__weakref__", "_lost_at_ms", "_pending", "_size", "_store", "group", "key", "lost")
+    __slots__ = (
+        "__weakref__",
+        "_lost",
+        "_lost_at_ms",
+        "_lost_bytes",
+        "_pending",
+        "_size",
+        "_store",
+        "group",
+        "json",
+        "key",
+    )
 
     def __init__(self, store: LogStore, group: LogGroup, key: tuple[str, str, str, str]) -> None:
         self._store = store
@@ -76,8 +90,11 @@ class LogStream:
         """Account, region, group, stream."""
         self._pending: list[Event] = []
         self._size = 0
-        self.lost = 0
+        self.json = False
+        """That events were dropped is told in JSON, as all else of a function with that log format."""
+        self._lost = 0
         """Events dropped since the last that was kept."""
+        self._lost_bytes = 0
         self._lost_at_ms = 0
 
     def append(self, timestamp_ms: int, message: str) -> None:
@@ -90,29 +107,48 @@ class LogStream:
         if self.group.listeners:
             self._tell(timestamp_ms, message)
 
-    def extend(self, events: Iterable[Event]) -> None:
-        for timestamp_ms, message in events:
-            self.append(timestamp_ms, message)
+    def extend(self, events: Sequence[Event]) -> None:
+        """`append` of many, at a fraction of its price."""
+        if not events:
+            return
+        if not self._pending:
+            self._store.will_collect(self)
+        self._pending += events
+        self._size += sum([len(message) for _, message in events]) + EVENT_OVERHEAD * len(events)
+        if self._size > BLOCK_SIZE:
+            self._store.hand_over(self)
+        if self.group.listeners:
+            for timestamp_ms, message in events:
+                self._tell(timestamp_ms, message)
 
     def take(self) -> Block | None:
         """What is pending, to be handed over, and first how much was lost before it: also when nothing came after."""
         events, size = self._pending, self._size
         self._pending, self._size = [], 0
-        if self.lost:
-            lost, self.lost = self.lost, 0
+        if self._lost:
             at_ms = events[0][0] if events else self._lost_at_ms
-            events.insert(0, (at_ms, f"[pilotlight] {lost} log events were dropped here: {_WHY_LOST}\n"))
+            if self.json:
+                notice = platform_events.logs_dropped(at_ms, self._lost, self._lost_bytes, _WHY_LOST)
+            else:
+                notice = f"[pilotlight] {self._lost} log events were dropped here: {_WHY_LOST}\n"
+            events.insert(0, (at_ms, notice))
+            self._lost = self._lost_bytes = 0
         if not events:
             return None
         return Block(self, events, size)
 
     def drop(self) -> int:
         """Lose what is pending; returns how many events that were."""
-        count = len(self._pending)
+        count, size = len(self._pending), self._size
         self._lost_at_ms = self._pending[-1][0]
         self._pending, self._size = [], 0
-        self.lost += count
+        self.lose(count, size)
         return count
+
+    def lose(self, count: int, size: int) -> None:
+        """So many events, which counted as `size`, are not and will not be stored."""
+        self._lost += count
+        self._lost_bytes += size - count * EVENT_OVERHEAD
 
     def _tell(self, timestamp_ms: int, message: str) -> None:
         for listener in tuple(self.group.listeners):
@@ -200,6 +236,10 @@ class LogStore:
         """Of the log process; 0 when there is none just now."""
         return self._writer.process_id
 
+    def is_behind(self) -> bool:
+        """So much waits to be written that whoever can wait with more should."""
+        return self._waiting > _BEHIND_SIZE
+
     def statistics(self) -> LogStatistics:
         return LogStatistics(self._stored_events, self._dropped_events, self._waiting)
 
@@ -254,7 +294,7 @@ class LogStore:
                 self._stored_events += block.count
             else:
                 self._dropped_events += block.count
-                block.stream.lost += block.count
+                block.stream.lose(block.count, block.size)
         if self._dirty and self._timer is None and self._waiting <= QUEUE_SIZE:
             self._timer = self._loop.call_later(_COLLECT_EVERY_S, self._collect)
 

@@ -50,22 +50,33 @@ class LogStreamParser:
         if not unfinished and data.endswith(b"\n") and _MAGIC[0] not in data and len(data) <= MAX_EVENT_BYTES:
             # What nearly every read of printed text is: whole lines.
             return self._wanted([(None, line + "\n") for line in data.decode("utf-8", "replace").split("\n")[:-1]])
-        if not unfinished and data.startswith(_MAGIC) and len(data) > _HEADER.size:
-            # And of logged text: one frame.
-            kind, length, microseconds = _HEADER.unpack_from(data)
-            if kind & 2 and length == len(data) - _HEADER.size <= MAX_EVENT_BYTES:
-                if self._least_level and (kind >> 2 & 7 or INFO) < self._least_level:
-                    return []
-                return [(_milliseconds(microseconds), data[_HEADER.size :].decode("utf-8", "replace"))]
         lines: list[Line] = []
+        position = 0
+        if not unfinished and data.startswith(_MAGIC):
+            # And of logged text: whole frames.
+            position = self._take_whole_frames(data, lines)
+            if position == len(data):
+                return lines
         if self._held:
             data, self._held = self._held + data, b""
-        position = 0
         if self._frame_left:
             position = self._take_frame(data, 0, lines)
         if not self._frame_left:
             self._take_mixed(data, position, lines)
         return lines
+
+    def _take_whole_frames(self, data: bytes, lines: list[Line]) -> int:
+        """The frames that `data` begins with; returns where what is something else begins."""
+        position, end, least_level = 0, len(data), self._least_level
+        while data.startswith(_MAGIC, position) and end - position >= _HEADER.size:
+            kind, length, microseconds = _HEADER.unpack_from(data, position)
+            body = position + _HEADER.size
+            if not kind & 2 or length > MAX_EVENT_BYTES or body + length > end:
+                break
+            position = body + length
+            if length and (not least_level or (kind >> 2 & 7 or INFO) >= least_level):
+                lines.append((_milliseconds(microseconds), data[body:position].decode("utf-8", "replace")))
+        return position
 
     def flush(self) -> list[Line]:
         """What is unfinished, as events, when the process has gone or its output has to be complete."""
