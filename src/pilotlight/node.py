@@ -51,6 +51,7 @@ from pilotlight.observe.counters import Counters
 from pilotlight.observe.logs import LogStore
 from pilotlight.observe.monitoring import monitoring_handlers
 from pilotlight.observe.otlp import SpanExporter
+from pilotlight.observe.trace_header import new_root
 from pilotlight.operations.api import lambda_handlers
 from pilotlight.operations.code_location import CodeLocation
 from pilotlight.operations.collection import collect_unused
@@ -328,7 +329,7 @@ class Node:
             payload=payload,
             source=source,
             source_arn=source_arn,
-            trace_header=trace_header,
+            trace_header=trace_header or f"Root={new_root()}",  # its retries are of one trace
             accepted_ms=self._clock.steady_ms(),
         )
         self._dispatcher.received(event)

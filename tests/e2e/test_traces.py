@@ -7,8 +7,9 @@ import re
 import uuid
 from typing import Any
 
+from pilotlight.clock import ManualClock
 from tests.e2e.functions import create, invoke, invoke_failing
-from tests.support import NodeProcess, eventually
+from tests.support import NodeProcess, eventually, eventually_async, running_node
 
 ECHO = "import os\ndef handler(e, c): return os.environ['_X_AMZN_TRACE_ID']"
 #: calls the function it is told, and gives back what both were given
@@ -145,6 +146,48 @@ def test_an_upload_and_the_function_it_runs(node: NodeProcess, unique_name: str)
     tracing_client(node, "s3", f"Root={ROOT};Parent={PARENT};Sampled=0").put_object(Bucket=unique_name, Key="k")
     (printed,) = log_of(node, unique_name, f'"{ROOT}"')
     assert parts(printed.strip())["Parent"] == PARENT
+
+
+async def test_retries_of_an_upload_without_one_are_of_one_trace(unique_name: str) -> None:
+    clock = ManualClock()
+    async with running_node(clock=clock, state_delay_ms=0) as node:
+        functions, s3, logs = node.client("lambda"), node.client("s3"), node.client("logs")
+        source = "import os\ndef handler(e, c):\n    print(os.environ['_X_AMZN_TRACE_ID'])\n    raise KeyError"
+        arn = (await node.call(create, functions, unique_name, source))["FunctionArn"]
+        await node.call(
+            functions.add_permission,
+            FunctionName=unique_name,
+            StatementId="s",
+            Action="lambda:InvokeFunction",
+            Principal="s3.amazonaws.com",
+        )
+        await node.call(s3.create_bucket, Bucket=unique_name)
+        await node.call(
+            s3.put_bucket_notification_configuration,
+            Bucket=unique_name,
+            NotificationConfiguration={
+                "LambdaFunctionConfigurations": [{"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}]
+            },
+        )
+        await node.call(s3.put_object, Bucket=unique_name, Key="k")
+        group = f"/aws/lambda/{unique_name}"
+
+        async def printed(times: int) -> list[str]:
+            async def so_often() -> list[str]:
+                try:
+                    found = await node.call(logs.filter_log_events, logGroupName=group, filterPattern='"Root="')
+                except logs.exceptions.ResourceNotFoundException:
+                    return []
+                events = [event["message"].strip() for event in found["events"]]
+                return events if len(events) >= times and not node.node.in_flight_events else []
+
+            return await eventually_async(so_often)
+
+        await printed(1)
+        clock.advance(60_000)
+        first, second = await printed(2)
+        assert parts(first)["Root"] == parts(second)["Root"]
+        assert parts(first)["Lineage"] == parts(second)["Lineage"]
 
 
 def test_an_upload_and_the_message_about_it(node: NodeProcess, unique_name: str) -> None:
