@@ -41,6 +41,7 @@ from pilotlight.invoke.async_event import AsyncEvent, enqueue
 from pilotlight.invoke.deliveries import Delivery
 from pilotlight.invoke.dispatcher import Dispatcher
 from pilotlight.invoke.invoker import Invoker
+from pilotlight.invoke.scrape import Scrape
 from pilotlight.invoke.tracing import Tracing
 from pilotlight.neighbours.event_sources import NeighbourEventSources
 from pilotlight.neighbours.neighbours import Neighbours
@@ -136,6 +137,7 @@ class Node:
         # What runs functions.
         admission = Admission(settings.concurrency, settings.request_rate)
         catalog.subscribe_functions(admission.follow)
+        counters.watch(admission.take_peaks)
         self.launcher = launcher = PythonLauncher(settings)
         await launcher.start()
         stack.push_async_callback(launcher.stop)
@@ -231,6 +233,7 @@ class Node:
         catalog.subscribe_functions(function_urls.follow)
         counters.provisioned.watch(provisioning.asked_for)
         bills = Bills(log_store, counters, clock, prices, settings.account_id)
+        scrape = Scrape(counters=counters, pool=pool, admission=invoker.admission, store=store, log_store=log_store)
         monitoring = ServiceApi("cloudwatch", monitoring_handlers(counters, log_store, clock))
         self._front = front = Front(
             settings=settings,
@@ -248,7 +251,7 @@ class Node:
             health=self._health,
             function_urls=function_urls,
             pages={"/_pilotlight/s3-events": self._s3_events},
-            reports={"/_pilotlight/bill": bills.page},
+            reports={"/_pilotlight/bill": bills.page, "/_pilotlight/metrics": scrape.answer},
         )
         await front.start()
         stack.push_async_callback(front.stop)

@@ -429,6 +429,9 @@ class StoreConformance:
         await store.claim("q", 0, LEASE_MS, 1)
         assert await store.queue_depth("q") == 3
         assert await store.queue_depth("nothing") == 0
+        await store.transact([Enqueue("other", b"", 0)])
+        assert await store.queue_depths("q") == {"q": 3, "q2": 1}
+        assert await store.queue_depths("nothing") == {}
 
     async def test_leases_of_a_dead_node_are_freed(self, open_store: Open) -> None:
         store = open_store(owner="node-1")

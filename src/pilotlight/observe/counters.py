@@ -27,6 +27,7 @@ from pilotlight.observe.lambda_metrics import Functions, LambdaMetrics, Peak
 from pilotlight.observe.logs import LogStore
 from pilotlight.observe.metric_store import SeriesIds
 from pilotlight.observe.metrics import METRICS, Distribution, Series
+from pilotlight.observe.totals import Totals
 from pilotlight.observe.used_days import ProvisionedMeter
 
 _FLUSH_EVERY_MS = 10_000
@@ -48,6 +49,8 @@ class Ended(Protocol):
     @property
     def billed_ms(self) -> int: ...
     @property
+    def init_ms(self) -> float | None: ...
+    @property
     def provisioned(self) -> bool: ...
     @property
     def streamed_bytes(self) -> int | None: ...
@@ -58,6 +61,7 @@ class _Counts:
 
     __slots__ = (
         "billed_ms",
+        "cold_starts",
         "duration_ms",
         "durations",
         "errors",
@@ -78,7 +82,7 @@ class _Counts:
         self.qualifier = qualifier
         self.minute_ms = minute_ms
         """When they were started; 0 for since the last flush."""
-        self.invocations = self.errors = self.throttles = self.billed_ms = 0
+        self.invocations = self.errors = self.throttles = self.cold_starts = self.billed_ms = 0
         self.provisioned = self.provisioned_ms = 0
         """Of the invocations and of what is billed, what ran on provisioned concurrency."""
         self.streamed_bytes = 0
@@ -99,6 +103,17 @@ class _Counts:
             throttles=self.throttles,
             durations=durations,
             minute_ms=self.minute_ms,
+        )
+
+    def add_to(self, totals: Totals) -> None:
+        totals.ended(
+            (self.version.account, self.version.region, self.version.name),
+            invocations=self.invocations,
+            errors=self.errors,
+            throttles=self.throttles,
+            cold_starts=self.cold_starts,
+            duration_ms=self.duration_ms,
+            durations=self.durations,
         )
 
     def used(self) -> Used:
@@ -132,6 +147,8 @@ class Counters:
         """By the identity of the version's value, which its _Counts keeps alive: the cheapest key there is."""
         self._events: dict[tuple[int, str | None, str], tuple[FunctionVersion, Distribution]] = {}
         self._take_peaks: Callable[[], Sequence[Peak]] = tuple
+        self.totals = Totals()
+        """Since this was made; what is not flushed yet is not in it."""
         self._series_ids = SeriesIds()
         self._one_flush = asyncio.Lock()
         self._kept_until_ms = 0
@@ -166,6 +183,8 @@ class Counters:
         durations[index] = durations.get(index, 0) + 1
         if outcome.function_error:
             counts.errors += 1
+        if outcome.init_ms is not None:
+            counts.cold_starts += 1
         if outcome.provisioned:
             counts.provisioned += 1
             counts.provisioned_ms += outcome.billed_ms
@@ -225,6 +244,12 @@ class Counters:
             if not (counted or events or peaks or used):
                 return
 
+            def total() -> None:
+                for counts in counted.values():
+                    counts.add_to(self.totals)
+                for (_, _, metric), (version, values) in events.items():
+                    self.totals.happened((version.account, version.region, version.name), metric, values)
+
             def write(database: LogDatabase) -> dict[Series, int]:
                 metrics = LambdaMetrics(self._functions, minute_ms)
                 for counts in counted.values():
@@ -235,6 +260,7 @@ class Counters:
                 used_days.add(database, used)
                 return metric_store.write(database, metrics.batch, self._series_ids)
 
+            await asyncio.to_thread(total)  # whether or not there is room on the disk
             self._series_ids.learn(await self._store.change(write))
 
     async def write(self, batch: metric_store.Batch) -> None:

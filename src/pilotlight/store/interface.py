@@ -230,6 +230,10 @@ class Store(Protocol):
         """Items on one queue: due, not yet due, and claimed."""
         ...
 
+    async def queue_depths(self, queue_prefix: str) -> dict[str, int]:
+        """The same of every queue whose name starts with `queue_prefix` and that has items."""
+        ...
+
     async def extend(self, queue: str, item_id: str, lease: str, until_ms: int) -> None:
         """Keep a claimed item until `until_ms`; raises Conflict when it is no longer held."""
         ...

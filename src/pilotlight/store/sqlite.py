@@ -46,6 +46,7 @@ from pilotlight.store.sqlite_messages import (
     NextDue,
     Opening,
     QueueDepth,
+    QueueDepths,
     ReleaseItems,
     ReleaseLease,
     ReleaseOwner,
@@ -191,6 +192,9 @@ class SqliteStore:
 
     async def queue_depth(self, queue: str) -> int:
         return await self._ask(QueueDepth(queue))
+
+    async def queue_depths(self, queue_prefix: str) -> dict[str, int]:
+        return await self._ask(QueueDepths(queue_prefix))
 
     async def counter(self, name: str) -> int:
         return await self._ask(Counter(name))

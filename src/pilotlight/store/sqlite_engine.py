@@ -37,6 +37,7 @@ from pilotlight.store.sqlite_messages import (
     Get,
     NextDue,
     QueueDepth,
+    QueueDepths,
     ReleaseItems,
     ReleaseLease,
     ReleaseOwner,
@@ -115,6 +116,8 @@ class Engine:
                 return next((due_ms for queue, due_ms in rows if queue not in without), None)
             case QueueDepth(queue):
                 return self._rows("queue_depth", queue)[0][0]
+            case QueueDepths(prefix):
+                return dict(self._rows("queue_depths", prefix, prefix + _LAST))
             case Counter(name):
                 rows = self._rows("counter_get", name)
                 return rows[0][0] if rows else 0

@@ -111,6 +111,10 @@ class QueueDepth(msgspec.Struct, frozen=True, array_like=True, tag=True):
     queue: str
 
 
+class QueueDepths(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    queue_prefix: str
+
+
 class Counter(msgspec.Struct, frozen=True, array_like=True, tag=True):
     name: str
 
@@ -120,7 +124,7 @@ class Close(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 Write = Transact | Claim | BringForward | ReleaseOwner | ReleaseItems | AcquireLease | ReleaseLease
-Read = Get | Scan | Revision | ChangesSince | NextDue | QueueDepth | Counter
+Read = Get | Scan | Revision | ChangesSince | NextDue | QueueDepth | QueueDepths | Counter
 Request = Write | Read | Close
 
 #: what an answer to each request decodes to
@@ -138,6 +142,7 @@ ANSWERS: dict[type[Request], msgspec.msgpack.Decoder[Any]] = {
     ChangesSince: msgspec.msgpack.Decoder(list[ChangeEvent]),
     NextDue: msgspec.msgpack.Decoder(int | None),
     QueueDepth: msgspec.msgpack.Decoder(int),
+    QueueDepths: msgspec.msgpack.Decoder(dict[str, int]),
     Counter: msgspec.msgpack.Decoder(int),
     Close: msgspec.msgpack.Decoder(None),
 }

@@ -110,6 +110,10 @@ ORDER BY first_ms LIMIT $3;
 -- How many items are on one queue, claimed ones included.
 SELECT COUNT(*) FROM queue_items WHERE queue = $1;
 
+-- name: queue_depths
+-- The same of all queues between two names that have any; reads the index, not the items.
+SELECT queue, COUNT(*) FROM queue_items WHERE queue >= $1 AND queue < $2 GROUP BY queue;
+
 -- name: items_release
 -- Make every item a dead owner had claimed claimable at once; found through the index, so bodies are not read.
 UPDATE queue_items SET lease = '', owner = '', available_at_ms = due_at_ms
