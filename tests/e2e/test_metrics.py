@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pilotlight.observe.exposition import FAMILIES
-from pilotlight.observe.totals import EVENT_COUNTERS
+from pilotlight.observe.totals import EVENT_COUNTERS, EVENT_SUMMARIES
 from pilotlight.wire import WireResponse
 from tests.e2e.functions import create, invoke, invoke_failing
 from tests.support import NodeProcess, eventually, make_zip, node_process
@@ -218,7 +218,8 @@ def test_a_scrape_shows_what_the_node_is_and_did(node: NodeProcess, unique_name:
     assert "\npilotlight_concurrent_executions 0\n" in page
     assert re.search(r'\npilotlight_environments\{state="idle"\} [1-9]', page)
     shown = set(re.findall(r"^# TYPE (\w+)", page, flags=re.MULTILINE))
-    rare = set(EVENT_COUNTERS.values()) | {"pilotlight_async_queue_events", "pilotlight_deliveries_waiting"}
+    events = {*EVENT_COUNTERS.values(), *EVENT_SUMMARIES.values()}
+    rare = events | {"pilotlight_async_queue_events", "pilotlight_deliveries_waiting"}
     assert shown | rare == set(FAMILIES), "what is documented is shown"
     assert scrape(node, "HEAD") == (200, "")
 

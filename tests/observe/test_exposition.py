@@ -7,10 +7,10 @@ import re
 import pytest
 
 from pilotlight.observe import exposition
-from pilotlight.observe.totals import BOUNDS_S, EVENT_COUNTERS, Totals
+from pilotlight.observe.totals import BOUNDS_S, EVENT_COUNTERS, EVENT_SUMMARIES, Totals
 from tests.observe.metric_world import MetricWorld, ended, version
 
-_LINE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)')
+_LINE = re.compile(r'([a-z0-9_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)')
 Samples = dict[tuple[str, str], float]
 
 
@@ -53,7 +53,8 @@ async def test_counters_only_grow(world: MetricWorld) -> None:
     world.counters.invoked(version(), None, ended())
     for metric in EVENT_COUNTERS:
         world.counters.count(metric, version(), None, 2)
-    world.counters.observe("AsyncEventAge", version(), None, 1500.0)
+    for metric in EVENT_SUMMARIES:
+        world.counters.observe(metric, version(), None, 1500.0)
     second = await scraped(world)
     third = await scraped(world)
     counts = {name: value for (name, labels), value in second.items() if labels == HELLO and "duration" not in name}
@@ -63,8 +64,8 @@ async def test_counters_only_grow(world: MetricWorld) -> None:
         "pilotlight_throttles_total": 1,
         "pilotlight_cold_starts_total": 1,
         **dict.fromkeys(EVENT_COUNTERS.values(), 2),
-        "pilotlight_async_event_age_seconds_sum": 1.5,
-        "pilotlight_async_event_age_seconds_count": 1,
+        **{f"{family}_sum": 1.5 for family in EVENT_SUMMARIES.values()},
+        **{f"{family}_count": 1 for family in EVENT_SUMMARIES.values()},
     }
     assert first["pilotlight_invocations_total", HELLO] == 2
     counters = {key: value for key, value in second.items() if not key[0].startswith("process_")}

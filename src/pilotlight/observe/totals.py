@@ -27,15 +27,20 @@ EVENT_COUNTERS = {
     "DeadLetterErrors": "pilotlight_dead_letter_errors_total",
     "DestinationDeliveryFailures": "pilotlight_destination_delivery_failures_total",
     "RecursiveInvocationsDropped": "pilotlight_recursive_invocations_dropped_total",
+    "UrlRequestCount": "pilotlight_url_requests_total",
+    "Url4xxCount": "pilotlight_url_4xx_total",
+    "Url5xxCount": "pilotlight_url_5xx_total",
 }
-AGE = "pilotlight_async_event_age_seconds"
+#: rarer metrics of Lambda in milliseconds -> the summary of them
+EVENT_SUMMARIES = {
+    "AsyncEventAge": "pilotlight_async_event_age_seconds",
+    "UrlRequestLatency": "pilotlight_url_request_latency_seconds",
+}
 DURATION = "pilotlight_duration_seconds"
 
 
 class _Total:
     __slots__ = (
-        "age_count",
-        "age_ms",
         "cold_starts",
         "durations",
         "errors",
@@ -49,9 +54,11 @@ class _Total:
     def __init__(self) -> None:
         self.invocations = self.errors = self.throttles = self.cold_starts = 0
         self.durations = 0.0
+        """In seconds, all together."""
         self.slots = [0.0] * (len(BOUNDS_S) + 1)
-        self.events: dict[str, float] = {}
-        self.age_ms = self.age_count = 0.0
+        """How many durations are up to each bound, and beyond the last."""
+        self.events: dict[str, tuple[float, float]] = {}
+        """Metric -> sum, and how many."""
         self.lines: Lines | None = None
 
 
@@ -84,11 +91,8 @@ class Totals:
     def happened(self, key: FunctionKey, metric: str, values: Distribution) -> None:
         with self._lock:
             total = self._of(key)
-            if metric == "AsyncEventAge":
-                total.age_ms += values.sum
-                total.age_count += values.count
-            else:
-                total.events[metric] = total.events.get(metric, 0) + values.sum
+            together, count = total.events.get(metric, (0.0, 0.0))
+            total.events[metric] = (together + values.sum, count + values.count)
 
     def lines(self) -> Lines:
         """Family -> its lines, of all functions."""
@@ -124,11 +128,14 @@ def _written(key: FunctionKey, total: _Total) -> Lines:
     }
     if total.invocations:
         found[DURATION] = list(_buckets(inside, total))
-    for metric, count in total.events.items():
+    for metric, (together, count) in total.events.items():
         if family := EVENT_COUNTERS.get(metric):
-            found[family] = [f"{family}{{{inside}}} {count:g}"]
-    if total.age_count:
-        found[AGE] = [f"{AGE}_sum{{{inside}}} {total.age_ms / 1000}", f"{AGE}_count{{{inside}}} {total.age_count:g}"]
+            found[family] = [f"{family}{{{inside}}} {together:.15g}"]
+        elif family := EVENT_SUMMARIES.get(metric):
+            found[family] = [
+                f"{family}_sum{{{inside}}} {together / 1000}",
+                f"{family}_count{{{inside}}} {count:.15g}",
+            ]
     return found
 
 
