@@ -72,10 +72,10 @@ def whole(
     return b"".join(parts)
 
 
-def head(status: int, headers: Iterable[tuple[bytes, bytes]], *, date: bytes, keep_alive: bool) -> bytes:
-    """A response up to its body, whose length or encoding is among the headers."""
+def head(status: int, headers: Iterable[tuple[bytes, bytes]], lines: bytes, *, date: bytes, keep_alive: bool) -> bytes:
+    """A response up to its body; `lines` are further headers, written already: the body's length among them."""
     parts = _head(status, headers, date)
-    parts.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
+    parts += [lines, b"\r\n" if keep_alive else b"connection: close\r\n\r\n"]
     return b"".join(parts)
 
 

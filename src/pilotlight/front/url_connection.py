@@ -23,7 +23,7 @@ from pilotlight.invoke.messages import InvokeReply, InvokeRequest
 from pilotlight.invoke.payload import SYNC_LIMIT, check_size
 from pilotlight.invoke.response_stream import StreamedAnswer
 from pilotlight.observe import trace_header
-from pilotlight.wire.http_messages import HttpAnswer, HttpRequest
+from pilotlight.wire.http_messages import HttpAnswer, HttpClient, HttpRequest
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ _NO_BODY = frozenset({204, 304})
 class UrlConnection(AnsweringConnection):
     _url_call: UrlCall | None = None
     """The one being read."""
+    _http_client: HttpClient | None = None
     _streaming: asyncio.Task[None] | None = None
     """What writes the answer that is streamed now."""
 
@@ -73,10 +74,17 @@ class UrlConnection(AnsweringConnection):
         else:
             head = self._head(headers, fields, "")
             path, query = head.raw_path, head.query
-        given = fields.get(b"x-amzn-trace-id")
-        traced = given.decode("latin-1") if given is not None else None
-        trace = trace_header.parse(traced)
-        server = self.server
+        traced: str | None = None
+        if b"x-amzn-trace-id" in fields:
+            traced = fields[b"x-amzn-trace-id"].decode("latin-1")
+        trace = trace_header.parse(traced) if traced is not None else None
+        client = self._http_client
+        if client is None:
+            client = self._http_client = HttpClient(
+                self.client[0].removeprefix("::ffff:") if self.client else "",
+                self.scheme or "http",
+                (self.server[1] if self.server else None) or 0,
+            )
         return HttpRequest(
             self.parser.get_method(),
             path,
@@ -84,9 +92,7 @@ class UrlConnection(AnsweringConnection):
             headers,
             fields,
             self.parser.get_http_version(),
-            self.client[0].removeprefix("::ffff:") if self.client else "",
-            self.scheme or "http",
-            server[1] or 0 if server else 0,
+            client,
             self._desk.new_request_id(),
             trace.root if trace is not None else trace_header.new_root(),
             traced if trace is not None else None,
@@ -195,18 +201,28 @@ class UrlConnection(AnsweringConnection):
 
     def _answer(self, call: UrlCall, answer: HttpAnswer) -> None:
         _count(call, answer.status)
-        headers = answer.headers + _page_headers(call) + _ids(call)
-        no_body = answer.status in _NO_BODY or call.request.method == b"HEAD"
-        if len(answer.body) > _JOIN_LIMIT and not no_body:
-            headers.append((b"content-length", b"%d" % len(answer.body)))
-            self._write_head(answer.status, headers)
-            self.transport.write(answer.body)
+        status, body = answer.status, answer.body
+        no_body = status in _NO_BODY or call.request.method == b"HEAD"
+        if status != 204:
+            self._write_head(call, answer, b"content-length: %d\r\n" % len(body), b"" if no_body else body)
         else:
-            self._write(answer.status, headers, answer.body, no_body=no_body)
+            self._write_head(call, answer, b"")
         self.answered()
 
-    def _write_head(self, status: int, headers: Headers) -> None:
-        self.transport.write(answers.head(status, headers, date=self._desk.date, keep_alive=self._keep_current))
+    def _write_head(self, call: UrlCall, answer: HttpAnswer, length: bytes, body: bytes = b"") -> None:
+        """Write the head of an answer, with the line that says how long it is, and `body` behind it."""
+        fields = call.request.fields
+        headers = answer.headers
+        if call.is_path_form or b"origin" in fields:
+            headers = headers + _page_headers(call)
+        head = answers.head(
+            answer.status, headers, _ids(call) + length, date=self._desk.date, keep_alive=self._keep_current
+        )
+        if len(body) > _JOIN_LIMIT:
+            self.transport.write(head)
+            self.transport.write(body)
+        else:
+            self.transport.write(head + body)
 
     # --- streaming ---
 
@@ -256,12 +272,9 @@ class UrlConnection(AnsweringConnection):
         _count(call, answer.status)
         has_body = answer.status not in _NO_BODY and call.request.method != b"HEAD"
         is_chunked = call.request.http_version != "1.0"
-        headers = answer.headers + _page_headers(call) + _ids(call)
-        if has_body and is_chunked:
-            headers.append((b"transfer-encoding", b"chunked"))
-        elif has_body:
+        if has_body and not is_chunked:
             self._keep_current = False
-        self._write_head(answer.status, headers)
+        self._write_head(call, answer, b"transfer-encoding: chunked\r\n" if has_body and is_chunked else b"")
         if has_body and not await self._stream_body(answer.body, streamed, is_chunked):
             self._keep_current = False  # an end without the last chunk tells the client that there was more to come
         self.answered()
@@ -295,14 +308,13 @@ def _count(call: UrlCall, status: int) -> None:
         call.url.answered(status, (time.perf_counter() - call.began_s) * 1000)
 
 
-def _ids(call: UrlCall) -> Headers:
-    """The trace is told when it came to an invocation, as on AWS."""
-    ids = [(b"x-amzn-RequestId", call.request.request_id.encode())]
+def _ids(call: UrlCall) -> bytes:
+    """Header lines. The trace is told when it came to an invocation, as on AWS."""
     invocation = call.invocation
-    if invocation is not None:
-        header = invocation.trace_header or f"Root={invocation.trace_root}"
-        ids.append((b"X-Amzn-Trace-Id", header.encode("latin-1")))
-    return ids
+    if invocation is None:
+        return b"x-amzn-RequestId: %b\r\n" % call.request.request_id.encode()
+    trace = invocation.trace_header or f"Root={invocation.trace_root}"
+    return f"x-amzn-RequestId: {invocation.request_id}\r\nX-Amzn-Trace-Id: {trace}\r\n".encode("latin-1")
 
 
 def _page_headers(call: UrlCall) -> Headers:

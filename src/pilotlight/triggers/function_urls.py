@@ -25,6 +25,7 @@ from pilotlight.wire.http_messages import Headers, HttpAnswer, HttpCaller, HttpR
 
 _REMEMBERED_HOSTS = 4096
 _ERROR_HEADERS = [(b"content-type", b"application/json")]
+_NOBODY = "", ""
 _ERROR_BODY = b"Internal Server Error"
 
 
@@ -118,14 +119,14 @@ class FunctionUrl:
     def is_open_to(self, caller: HttpCaller | None) -> bool:
         """Whether the resource policy lets the caller through, which it must to everybody but callers of the function's
         own account: those have their identity policies for it, and these are not evaluated."""
-        if self.is_signed:
-            if caller is None:
-                return False
-            if caller.account == self._function.account:
-                return True
-            who = caller.account, caller.arn
+        if not self.is_signed:
+            who = _NOBODY
+        elif caller is None:
+            return False
+        elif caller.account == self._function.account:
+            return True
         else:
-            who = "", ""
+            who = caller.account, caller.arn
         known = self._open.get(who)
         if known is None:
             if len(self._open) >= _REMEMBERED_HOSTS:

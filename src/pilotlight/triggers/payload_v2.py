@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 import msgspec
 
 from pilotlight.clock import Clock
-from pilotlight.wire.http_messages import Headers, HttpCaller, HttpRequest
+from pilotlight.wire.http_messages import Headers, HttpCaller, HttpClient, HttpRequest
 
 #: of the connection, not of the request: RFC 9110, 7.6.1
 _HOP_BY_HOP = (
@@ -48,9 +48,9 @@ class EventWriter:
         self._names = names
         self._second = 0
         self._time = b""
-        self._headers_of: Headers = []
-        self._headers_from: tuple[str, str, int] = "", "", 0
-        self._headers_text = b""
+        self._last: tuple[Headers, HttpClient, str] = [], HttpClient("", "", 0), ""
+        """Headers, client and version of HTTP of the request before: clients repeat themselves."""
+        self._last_headers = self._last_source = b""
         self._text_types: dict[bytes | None, bool] = {}
 
     def event(self, request: HttpRequest, body: bytes) -> bytes:
@@ -64,13 +64,18 @@ class EventWriter:
         ]
         if b"cookie" in fields:
             pieces += (b',"cookies":', _encode(_cookies(request.headers)))
+        this = request.headers, request.client, request.http_version
+        if this != self._last:
+            self._last = this
+            self._last_headers, self._last_source = self._headers(request), self._source(request)
         pieces += (
-            b',"headers":',
-            self._headers(request),
-            b',"x-amzn-trace-id":%b}' % _encode(request.trace_header or f"Root={request.trace_root}"),
+            self._last_headers,
+            _encode(request.trace_header or f"Root={request.trace_root}"),
         )
         if request.query and (parameters := _parameters(request.query)):
-            pieces += (b',"queryStringParameters":', _encode(parameters))
+            pieces += (b'},"queryStringParameters":', _encode(parameters))
+        else:
+            pieces.append(b"}")
         now_ms = self._clock.time_ms()
         if now_ms // 1000 != self._second:
             self._second = now_ms // 1000
@@ -80,14 +85,9 @@ class EventWriter:
             request.method,
             b'","path":',
             path,
-            b',"protocol":"HTTP/%b","sourceIp":"%b","userAgent":%b},"requestId":"%b"'
-            % (
-                request.http_version.encode(),
-                request.client_ip.encode(),
-                _encode(_text(fields.get(b"user-agent", b""))),
-                request.request_id.encode(),
-            ),
-            b',"routeKey":"$default","stage":"$default","time":"%b","timeEpoch":%d}' % (self._time, now_ms),
+            self._last_source,
+            b'%b","routeKey":"$default","stage":"$default","time":"%b","timeEpoch":%d}'
+            % (request.request_id.encode(), self._time, now_ms),
         )
         if not body:
             pieces.append(b',"isBase64Encoded":false}')
@@ -97,17 +97,17 @@ class EventWriter:
             pieces += (b',"body":"', base64.b64encode(body), b'","isBase64Encoded":true}')
         return b"".join(pieces)
 
-    def _headers(self, request: HttpRequest) -> bytes:
-        """All of them but the trace, as JSON without its last bracket: clients repeat themselves."""
-        came_from = request.client_ip, request.scheme, request.port
-        if request.headers != self._headers_of or came_from != self._headers_from:
-            self._headers_of, self._headers_from = request.headers, came_from
-            self._headers_text = self._written(request)
-        return self._headers_text
+    def _source(self, request: HttpRequest) -> bytes:
+        """The rest of `requestContext.http`, and up to the request's id."""
+        user_agent = _encode(_text(request.fields.get(b"user-agent", b"")))
+        version, ip = request.http_version.encode(), request.client.ip.encode()
+        return b',"protocol":"HTTP/%b","sourceIp":"%b","userAgent":%b},"requestId":"' % (version, ip, user_agent)
 
-    def _written(self, request: HttpRequest) -> bytes:
-        """Names in lower case, values of a repeated one joined by commas; and those a proxy adds."""
+    def _headers(self, request: HttpRequest) -> bytes:
+        """Names in lower case, values of a repeated one joined by commas; and those a proxy adds. Without the last
+        one's value, the trace's, which no request shares with another."""
         fields = request.fields
+        client = request.client
         try:
             headers = {name.decode(): value.decode() for name, value in fields.items()}
         except UnicodeDecodeError:
@@ -118,11 +118,11 @@ class EventWriter:
             if name in fields:
                 del headers[name.decode()]
         forwarded = headers.get("x-forwarded-for")
-        headers["x-forwarded-for"] = f"{forwarded}, {request.client_ip}" if forwarded else request.client_ip
-        headers["x-forwarded-port"] = str(request.port)
-        headers["x-forwarded-proto"] = request.scheme
+        headers["x-forwarded-for"] = f"{forwarded}, {client.ip}" if forwarded else client.ip
+        headers["x-forwarded-port"] = str(client.port)
+        headers["x-forwarded-proto"] = client.scheme
         headers.pop("x-amzn-trace-id", None)
-        return _encode(headers)[:-1]
+        return b',"headers":%b,"x-amzn-trace-id":' % _encode(headers)[:-1]
 
     def _signed(self, caller: HttpCaller) -> bytes:
         iam = {

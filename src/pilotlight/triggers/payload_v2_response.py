@@ -77,7 +77,10 @@ def read(payload: bytes) -> HttpAnswer:
         usual = _usual.decode(payload)
     except msgspec.DecodeError:
         return _read_unusual(payload)
-    headers = _head(usual.statusCode, usual.headers or {}, usual.cookies)
+    if usual.headers is None and usual.cookies is None and 200 <= usual.statusCode <= 599:
+        headers: Headers = [_JSON]
+    else:
+        headers = _head(usual.statusCode, usual.headers or {}, usual.cookies)
     if usual.body is None:
         return HttpAnswer(usual.statusCode, headers)
     body = _from_base64(usual.body) if usual.isBase64Encoded else _bytes(usual.body)

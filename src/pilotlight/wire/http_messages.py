@@ -21,6 +21,15 @@ class HttpCaller(msgspec.Struct, frozen=True, gc=False):
     access_key_id: str
 
 
+class HttpClient(msgspec.Struct, frozen=True, gc=False):
+    """The other end of a connection, and ours."""
+
+    ip: str
+    scheme: str
+    port: int
+    """The one the client connected to."""
+
+
 class HttpRequest(msgspec.Struct, gc=False):
     method: bytes
     raw_path: str
@@ -31,10 +40,7 @@ class HttpRequest(msgspec.Struct, gc=False):
     fields: dict[bytes, bytes]
     """`headers` by name, the last one of a repeated name."""
     http_version: str
-    client_ip: str
-    scheme: str
-    port: int
-    """The one the client connected to."""
+    client: HttpClient
     request_id: str
     trace_root: str
     """Of X-Ray's trace header: the client's, or a new one."""
