@@ -159,6 +159,15 @@ def test_loopback_needs_none(host: str) -> None:
     check_exposure(Settings(host=host))
 
 
+@pytest.mark.parametrize(
+    "domain", ["", ".", "http://fn.example", "fn.example:80", "*.example", ".example", "a..b", "-a"]
+)
+def test_function_urls_are_under_a_domain(domain: str) -> None:
+    with pytest.raises(SettingsError, match="url_domain"):
+        check_exposure(Settings(url_domain=domain))
+    check_exposure(Settings(url_domain="Fn.example"))
+
+
 def test_authentication_without_keys_would_lock_everybody_out() -> None:
     with pytest.raises(SettingsError, match="access_keys"):
         check_exposure(Settings(auth="sigv4"))

@@ -15,18 +15,21 @@ The host of a function URL is checked as a name, and by nothing else: `check_url
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 
 from pilotlight.errors import AccessDeniedException, BadRequestException
 from pilotlight.settings import Settings, SettingsError
 
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".on.aws")
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE)
 _REMEMBERED_HOSTS = 1024
 _PREFLIGHT_SECONDS = b"600"
 
 
 def check_exposure(settings: Settings) -> None:
-    """Refuse settings that would open the node to the network without authentication, or lock everybody out.
+    """Refuse settings that would open the node to the network without authentication, lock everybody out, or let no
+    function URL be found.
 
     Raises SettingsError with a sentence on what to set.
     """
@@ -38,6 +41,11 @@ def check_exposure(settings: Settings) -> None:
     if settings.auth == "sigv4" and not settings.access_keys:
         raise SettingsError(
             'auth = "sigv4" needs access_keys (access key id -> secret access key): with none, no client could sign in.'
+        )
+    if not _DOMAIN.fullmatch(settings.url_domain):
+        raise SettingsError(
+            f"url_domain = {settings.url_domain!r} is no domain name: give one without scheme, port and *, such as "
+            "fn.example.org."
         )
 
 
@@ -65,7 +73,7 @@ class Guard:
     def __init__(self, settings: Settings) -> None:
         self.admitted: set[bytes | None] = set()
         self.admitted_urls: set[bytes] = set()
-        self._url_domain = "." + settings.url_domain.lower().strip(".")
+        self._url_domain = f".{settings.url_domain.lower()}"
         self._hosts = {host.lower().lstrip(".") for host in settings.allowed_hosts if not host.startswith("*")}
         self._suffixes = tuple(host.lower()[1:] for host in settings.allowed_hosts if host.startswith("*."))
         if not _is_loopback(settings.host):

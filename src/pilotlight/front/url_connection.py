@@ -41,6 +41,7 @@ class UrlConnection(AnsweringConnection):
     _url_call: UrlCall | None = None
     """The one being read."""
     _http_client: HttpClient | None = None
+    """The other end, once a request to a URL has come from there."""
     _streaming: asyncio.Task[None] | None = None
     """What writes the answer that is streamed now."""
 
