@@ -226,7 +226,6 @@ class Node:
             code_location=code_location,
             event_sources=NeighbourEventSources(neighbours),
             provisioned=provisioning,
-            invoker=invoker,
         )
         warn_of_unpolled(operations)
         function_urls = FunctionUrls(catalog.function, counters, clock, settings.url_domain)

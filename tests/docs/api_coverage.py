@@ -17,6 +17,7 @@ import botocore.session
 from botocore import xform_name
 
 from pilotlight.catalog.held import HELD
+from pilotlight.front.event_stream import EventStreamAnswer
 from pilotlight.front.invocations import InvocationRoutes
 from pilotlight.operations.api import OPERATIONS
 from pilotlight.operations.authorization import REQUIRED
@@ -25,7 +26,11 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/api-coverage.md"
 
 #: the operations that the front takes itself, past the models
-IN_FRONT: dict[str, Callable[..., Any]] = {"Invoke": InvocationRoutes, "InvokeAsync": InvocationRoutes}
+IN_FRONT: dict[str, Callable[..., Any]] = {
+    "Invoke": InvocationRoutes,
+    "InvokeAsync": InvocationRoutes,
+    "InvokeWithResponseStream": EventStreamAnswer,
+}
 #: tests that name every operation and say nothing of one
 _OF_ALL = ("tests/docs", "tests/property")
 #: test files named for an operation, where no file is named for its room

@@ -100,10 +100,12 @@ class Answers:
     def __init__(self, client: socket.socket) -> None:
         self._client = client
         self._read = b""
+        self.head = ""
+        """Of the last answer, in lower case."""
 
     def next(self) -> tuple[int, bytes]:
         """Status and body, chunks joined."""
-        head = self._until(b"\r\n\r\n").decode().lower()
+        head = self.head = self._until(b"\r\n\r\n").decode().lower()
         status = int(head.split()[1])
         if "transfer-encoding: chunked" not in head:
             length = head.split("content-length: ")[1].split("\r\n")[0]

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from urllib3.exceptions import ProtocolError
 
 from tests.e2e.functions import create, health, invoke, invoke_failing
-from tests.e2e.streams import STREAMS, WAIT, Stream, gate, open_gate
+from tests.e2e.streams import STREAMS, WAIT, Answers, Stream, connection, events, gate, open_gate, stream_request
 from tests.support import NodeProcess, eventually, node_process
 
 FORKED = STREAMS
@@ -282,6 +282,40 @@ def test_streams_and_invocations_at_once(node: NodeProcess, unique_name: str) ->
     with ThreadPoolExecutor(20) as pool:
         assert all(pool.map(call, range(40)))
     eventually(lambda: health(node)["concurrentExecutions"] == 0)
+
+
+def test_what_the_request_says_of_itself(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    source = (
+        "import json, os\n"
+        "def handler(event, context):\n"
+        "    trace = os.environ['_X_AMZN_TRACE_ID']\n"
+        "    yield json.dumps([context.client_context.custom, trace, context.aws_request_id])\n"
+    )
+    create(client, unique_name, source, **STREAMS)
+    root = "Root=1-5759e988-bd862e3fe1be46a994272793"
+    context = base64.b64encode(b'{"custom": {"a": "1"}}').decode()
+    headers = f"X-Amzn-Trace-Id: {root};Sampled=0\r\nX-Amz-Client-Context: {context}\r\n"
+    with connection(node) as raw:
+        raw.sendall(stream_request(unique_name).replace(b"Host:", headers.encode() + b"Host:"))
+        answers = Answers(raw)
+        _, body = answers.next()
+    custom, trace, request_id = json.loads(events(body)[0])
+    assert custom == {"a": "1"}
+    assert trace.startswith(root)
+    assert f"x-amzn-requestid: {request_id}" in answers.head
+    assert f"x-amzn-trace-id: {root.lower()}" in answers.head
+
+
+def test_http_1_0_has_no_chunks(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    create(client, unique_name, "def handler(e, c):\n    yield 'one'\n    yield 'two'\n", **STREAMS)
+    with connection(node) as raw:
+        raw.sendall(stream_request(unique_name).replace(b"HTTP/1.1", b"HTTP/1.0"))
+        answer = b"".join(iter(lambda: raw.recv(65_536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head.lower()
+    assert events(body) == (b"onetwo", {})
 
 
 def test_a_throttle_is_an_ordinary_error(node: NodeProcess, unique_name: str) -> None:

@@ -21,7 +21,6 @@ from pilotlight.catalog.catalog import Catalog
 from pilotlight.clock import Clock, ManualClock, SystemClock
 from pilotlight.environments.provisioned import Allocation
 from pilotlight.errors import InvalidParameterValueException
-from pilotlight.invoke.messages import InvokeReply, InvokeRequest
 from pilotlight.operations.api import lambda_handlers
 from pilotlight.operations.code_location import PREFIX, CodeLocation
 from pilotlight.operations.context import OperationsContext
@@ -81,13 +80,6 @@ class Allocations:
 
     def allocation(self, account: str, region: str, name: str, qualifier: str) -> Allocation:
         return self.known.get((account, region, name, qualifier), Allocation(0, "IN_PROGRESS"))
-
-
-class EchoInvoker:
-    """Every function answers with its event."""
-
-    def submit(self, request: InvokeRequest, reply: Callable[[InvokeReply], None]) -> None:
-        reply(InvokeReply(payload=request.payload))
 
 
 class Sources:
@@ -178,7 +170,6 @@ class Plane:
             code_location=self._location,
             event_sources=self.sources,
             provisioned=self.provisioned,
-            invoker=EchoInvoker(),
         )
         self._api = ServiceApi("lambda", lambda_handlers(self.context))
         app = web.Application(client_max_size=200_000_000)

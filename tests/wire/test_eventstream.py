@@ -14,7 +14,7 @@ from botocore.exceptions import EventStreamError
 
 from pilotlight import errors
 from pilotlight.wire import Call, ServiceApi, WireRequest, WireResponse
-from pilotlight.wire.eventstream import encode_message
+from pilotlight.wire.eventstream import encode_headers, encode_message
 from tests.wire import oracle
 
 
@@ -36,13 +36,13 @@ def test_every_kind_of_header_comes_back() -> None:
         "text": "é",
         "when": moment,
     }
-    (message,) = decode(encode_message(headers, b"payload"))
+    (message,) = decode(encode_message(encode_headers(headers), b"payload"))
     assert message.headers == {**headers, "when": int(moment.timestamp() * 1000)}
     assert message.payload == b"payload"
 
 
 def test_a_flipped_bit_is_noticed_by_the_checksum() -> None:
-    data = bytearray(encode_message({"a": "b"}, b"payload"))
+    data = bytearray(encode_message(encode_headers({"a": "b"}), b"payload"))
     data[-6] ^= 1
     with pytest.raises(botocore.eventstream.ChecksumMismatch):
         decode(bytes(data))

@@ -9,6 +9,7 @@ runs for every invocation.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from pilotlight.front import answers, invocations
 from pilotlight.front.authentication import authenticate, check_body
 from pilotlight.front.cycle import Cycle
 from pilotlight.front.desk import Desk
+from pilotlight.front.event_stream import EventStreamAnswer
 from pilotlight.front.function_urls import PATH_PREFIX
 from pilotlight.front.http_connection import Headers
 from pilotlight.front.request_head import Head
@@ -42,6 +44,8 @@ class _Rare(msgspec.Struct, gc=False):
     head: Head | None = None
     event_limit: int = 0
     """Bytes its payload may have, when fewer than others' may."""
+    is_stream: bool = False
+    """It is answered with a stream of events."""
     cors: Headers = []
 
 
@@ -58,6 +62,8 @@ class Connection(UrlConnection):
         # The invocation being answered.
         self._request_id = ""
         self._cors: Headers = []
+        self._event_stream: EventStreamAnswer | None = None
+        self._is_http_1_0 = False
 
     # --- reading ---
 
@@ -95,7 +101,7 @@ class Connection(UrlConnection):
         self._size += len(body)
         if self._size > EVENT_LIMIT:
             # A chunked body has no length to refuse beforehand. An Event's is counted to its end, for the message.
-            check_size(self._size, "RequestResponse")
+            check_size(self._size, "RequestResponse", operation=_named(self._rare))
 
     def body_complete(self) -> None:
         request = self._request
@@ -144,19 +150,23 @@ class Connection(UrlConnection):
         request = InvokeRequest(
             caller.account, caller.region, route.function, route.qualifier, request_id, b"", caller=caller.arn
         )
-        if route.is_async_api:
-            request.invocation_type = "Event"
+        operation = route.operation
+        if operation != "Invoke":
             rare = rare or _Rare()
-            rare.event_limit = INVOKE_ASYNC_LIMIT
-        else:
+            if operation == "InvokeAsync":
+                request.invocation_type = "Event"
+                rare.event_limit = INVOKE_ASYNC_LIMIT
+            else:
+                rare.is_stream = True
+        if operation != "InvokeAsync":
             try:
-                invocations.read_options(request, fields)
+                invocations.read_options(request, fields, operation)
             except AwsError as error:
                 rare = rare or _Rare()
                 rare.error = error
         length = fields.get(b"content-length")
         if length is not None and len(length) > 6:
-            check_size(int(length), request.invocation_type)
+            check_size(int(length), request.invocation_type, operation=_named(rare))
         if b"origin" in fields:
             rare = rare or _Rare()
             rare.cors = desk.guard.cors_headers(fields)
@@ -173,6 +183,7 @@ class Connection(UrlConnection):
         self._keep_current = keep
         self._request_id = request.request_id
         payload = request.payload
+        reply = self.reply
         try:
             if rare is not None:
                 self._cors = rare.cors
@@ -182,18 +193,20 @@ class Connection(UrlConnection):
                     raise rare.error
                 if rare.event_limit:
                     check_event_size(len(payload), rare.event_limit)
+                if rare.is_stream:
+                    reply = self._begin_event_stream(request)
             elif self._cors:
                 self._cors = []
             if payload:
                 if len(payload) > EVENT_LIMIT:
-                    check_size(len(payload), request.invocation_type)
+                    check_size(len(payload), request.invocation_type, operation=_named(rare))
                 check_json(payload)
             else:
                 request.payload = b"{}"
         except AwsError as error:
             self.reply(InvokeReply(error=error))
             return
-        self._desk.submit(request, self.reply)
+        self._desk.submit(request, reply)
 
     def reply(self, reply: InvokeReply) -> None:
         """The invoker's callback. A client that is gone gets nothing; its invocation has run all the same."""
@@ -226,6 +239,44 @@ class Connection(UrlConnection):
         else:
             self._write_error(reply.error, "lambda", None, self._request_id, self._cors)
         self.answered()
+
+    # --- answers that are streamed ---
+
+    def _begin_event_stream(self, request: InvokeRequest) -> Callable[[InvokeReply], None]:
+        request.stream = self._event_stream = answer = EventStreamAnswer(self, request, self._cors)
+        self._is_http_1_0 = self.parser.get_http_version() == "1.0"
+        return answer.finish
+
+    def stream_head(self, headers: Headers) -> bool:
+        if self._is_http_1_0:  # the end of the connection is the end of the body
+            self._keep_current = False
+        else:
+            headers.append((b"transfer-encoding", b"chunked"))
+        head = answers.head(200, headers, date=self._desk.date, keep_alive=self._keep_current)
+        self.transport.write(head)
+        return not self._is_http_1_0
+
+    def stream_write(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def stream_ended(self) -> None:
+        self._event_stream = None
+        self.answered()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._event_stream is not None:
+            self._event_stream.pause()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._event_stream is not None:
+            self._event_stream.resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._event_stream is not None:
+            self._event_stream.let_go()
 
     # --- everything else ---
 
@@ -272,3 +323,8 @@ class Connection(UrlConnection):
         self._current_cycle = cycle
         cycle.keep_alive = cycle.keep_alive and keep
         self._start_asgi_task(cycle, self.app)
+
+
+def _named(rare: _Rare | None) -> str:
+    """The operation, as the message on a payload that is too large has it."""
+    return "InvokeWithResponseStream" if rare is not None and rare.is_stream else "InvokeFunction"

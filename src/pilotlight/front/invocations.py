@@ -6,6 +6,7 @@ No model is parsed here. What is not plainly right is handed to `wire`'s validat
 from __future__ import annotations
 
 import functools
+from typing import Literal
 from urllib.parse import unquote
 
 import httptools
@@ -23,6 +24,8 @@ _PREFIX = b"/2015-03-31/functions/"
 _SUFFIX = b"/invocations"
 _ASYNC_PREFIX = b"/2014-11-13/functions/"
 _ASYNC_SUFFIXES = (b"/invoke-async", b"/invoke-async/")
+_STREAM_PREFIX = b"/2021-11-15/functions/"
+_STREAM_SUFFIX = b"/response-streaming-invocations"
 _REMEMBERED = 4096
 _REMEMBERED_LENGTH = 512
 _TYPES: dict[bytes | None, InvocationType] = {
@@ -42,13 +45,16 @@ _MEMBERS = {
 _LOG_TAIL: dict[bytes | None, bool] = {None: False, b"None": False, b"Tail": True}
 
 
+Operation = Literal["Invoke", "InvokeAsync", "InvokeWithResponseStream"]
+"""InvokeAsync is the legacy one: always an Event, answered with a Status."""
+
+
 class InvocationRoute(msgspec.Struct, frozen=True, gc=False):
     """What an invocation's URL says."""
 
+    operation: Operation
     function: str
     qualifier: str | None
-    is_async_api: bool
-    """The legacy InvokeAsync: always an Event, answered with a Status."""
     raw_path: str
     query: str
     presigned: bool
@@ -63,14 +69,17 @@ class InvocationRoutes:
         self.get = self._known.get
 
     def parse(self, url: bytes) -> InvocationRoute | None:
-        if _SUFFIX not in url and _ASYNC_SUFFIXES[0] not in url:
+        if _SUFFIX not in url and _STREAM_SUFFIX not in url and _ASYNC_SUFFIXES[0] not in url:
             return None
+        operation: Operation
         parsed = httptools.parse_url(url)
         path: bytes = parsed.path or b""
         if path.startswith(_PREFIX) and path.endswith(_SUFFIX):
-            name, is_async_api = path[len(_PREFIX) : -len(_SUFFIX)], False
+            operation, name = "Invoke", path[len(_PREFIX) : -len(_SUFFIX)]
+        elif path.startswith(_STREAM_PREFIX) and path.endswith(_STREAM_SUFFIX):
+            operation, name = "InvokeWithResponseStream", path[len(_STREAM_PREFIX) : -len(_STREAM_SUFFIX)]
         elif path.startswith(_ASYNC_PREFIX) and path.endswith(_ASYNC_SUFFIXES):
-            name, is_async_api = path[len(_ASYNC_PREFIX) : path.rindex(b"/invoke-async")], True
+            operation, name = "InvokeAsync", path[len(_ASYNC_PREFIX) : path.rindex(b"/invoke-async")]
         else:
             return None
         if not name or b"/" in name:
@@ -78,9 +87,9 @@ class InvocationRoutes:
         query = (parsed.query or b"").decode("latin-1")
         presigned = "X-Amz-" in query
         route = InvocationRoute(
+            operation,
             unquote(name.decode("latin-1")),
-            (query_value(query, "Qualifier") or None) if query and not is_async_api else None,
-            is_async_api,
+            (query_value(query, "Qualifier") or None) if query and operation != "InvokeAsync" else None,
             path.decode("latin-1"),
             query,
             presigned,
@@ -93,13 +102,16 @@ class InvocationRoutes:
         return route
 
 
-def read_options(request: InvokeRequest, fields: dict[bytes, bytes]) -> None:
-    """Fill in what the headers of Invoke say. Raises ValidationException or InvalidRequestContentException."""
+def read_options(request: InvokeRequest, fields: dict[bytes, bytes], operation: Operation) -> None:
+    """Fill in what the headers of `operation`, which is not InvokeAsync, say.
+
+    Raises ValidationException or InvalidRequestContentException.
+    """
     kind = fields.get(b"x-amz-invocation-type")
     log = fields.get(b"x-amz-log-type")
     if kind is not None or log is not None:
-        if kind not in _TYPES or log not in _LOG_TAIL:
-            raise _refused_by_model(request, fields)
+        if kind not in _TYPES or log not in _LOG_TAIL or (kind == b"Event" and operation != "Invoke"):
+            raise _refused_by_model(request, fields, operation)
         request.invocation_type = _TYPES[kind]
         request.log_tail = _LOG_TAIL[log] and request.invocation_type == "RequestResponse"
     context = fields.get(b"x-amz-client-context")
@@ -110,7 +122,7 @@ def read_options(request: InvokeRequest, fields: dict[bytes, bytes]) -> None:
         if request.invocation_type == "RequestResponse":
             request.client_context = text
     if _TENANT in fields or _DURABLE in fields:
-        request.extras = _extras(request, fields)
+        request.extras = _extras(request, fields, operation)
     trace = fields.get(b"x-amzn-trace-id")
     if trace is not None:
         request.trace_header = trace.decode("latin-1")
@@ -142,23 +154,28 @@ def reply_headers(reply: InvokeReply, request_id: str) -> list[tuple[bytes, byte
     return headers
 
 
-def _extras(request: InvokeRequest, fields: dict[bytes, bytes]) -> Extras:
-    members = _given(request, fields)
-    if message := _validator().errors(members):
+def _extras(request: InvokeRequest, fields: dict[bytes, bytes], operation: Operation) -> Extras | None:
+    members = _given(request, fields, operation)
+    if message := _validator(operation).errors(members):
         raise ValidationException(message)
+    if "TenantId" not in members and "DurableExecutionName" not in members:
+        return None
     return Extras(members.get("TenantId"), members.get("DurableExecutionName"))
 
 
-def _refused_by_model(request: InvokeRequest, fields: dict[bytes, bytes]) -> AwsError:
-    return ValidationException(_validator().errors(_given(request, fields)) or "The request is not valid.")
+def _refused_by_model(request: InvokeRequest, fields: dict[bytes, bytes], operation: Operation) -> AwsError:
+    message = _validator(operation).errors(_given(request, fields, operation))
+    return ValidationException(message or "The request is not valid.")
 
 
-def _given(request: InvokeRequest, fields: dict[bytes, bytes]) -> dict[str, str]:
-    """The members of Invoke that the model constrains, as the request gives them."""
+def _given(request: InvokeRequest, fields: dict[bytes, bytes], operation: Operation) -> dict[str, str]:
+    """The members that the model of the operation constrains, as the request gives them."""
     given = {member: fields[name].decode("latin-1") for name, member in _MEMBERS.items() if name in fields}
+    if operation != "Invoke":
+        given.pop("DurableExecutionName", None)
     return {"FunctionName": request.function, **given}
 
 
 @functools.cache
-def _validator() -> OperationValidator:
-    return OperationValidator(load_model("lambda").operation("Invoke"))
+def _validator(operation: Operation) -> OperationValidator:
+    return OperationValidator(load_model("lambda").operation(operation))

@@ -10,7 +10,6 @@ from typing import Protocol
 from pilotlight.catalog.catalog import Catalog
 from pilotlight.clock import Clock
 from pilotlight.environments.provisioned import Allocation
-from pilotlight.invoke.messages import InvokeReply, InvokeRequest
 from pilotlight.operations.code_location import CodeLocation
 from pilotlight.settings import Settings
 from pilotlight.store.blobs import Blobs
@@ -27,12 +26,6 @@ class RuntimesCheck(Protocol):
 class Provisioned(Protocol):
     def allocation(self, account: str, region: str, name: str, qualifier: str) -> Allocation:
         """How far the provisioned concurrency of an existing function's qualifier has come."""
-        ...
-
-
-class Invokes(Protocol):
-    def submit(self, request: InvokeRequest, reply: Callable[[InvokeReply], None]) -> None:
-        """Never raises, and calls `reply` once: an error is in it."""
         ...
 
 
@@ -66,7 +59,6 @@ class OperationsContext:
     code_location: CodeLocation
     event_sources: EventSources
     provisioned: Provisioned
-    invoker: Invokes
     concurrency_changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by whoever divides an account's concurrency, so that no two give away the last of it."""
 

@@ -21,16 +21,22 @@ ERROR_MESSAGE_LIMIT = 8192
 
 HeaderValue = bool | int | bytes | str | datetime
 
+_PRELUDE = struct.Struct(">II")
+_CRC = struct.Struct(">I")
 _INT32 = range(-(2**31), 2**31)
 
 
-def encode_message(headers: Mapping[str, HeaderValue], payload: bytes = b"") -> bytes:
-    """One message, both checksums included."""
-    head = b"".join(_header(name, value) for name, value in headers.items())
-    total = 12 + len(head) + len(payload) + 4
-    prelude = struct.pack(">II", total, len(head))
-    message = b"".join((prelude, struct.pack(">I", binascii.crc32(prelude)), head, payload))
-    return message + struct.pack(">I", binascii.crc32(message))
+def encode_headers(headers: Mapping[str, HeaderValue]) -> bytes:
+    """What messages of one kind share."""
+    return b"".join(_header(name, value) for name, value in headers.items())
+
+
+def encode_message(headers: bytes, payload: bytes = b"") -> bytes:
+    """One message, both checksums included; `headers` as `encode_headers` gives them."""
+    prelude = _PRELUDE.pack(12 + len(headers) + len(payload) + 4, len(headers))
+    prelude_crc = binascii.crc32(prelude)
+    start = prelude + _CRC.pack(prelude_crc) + headers
+    return b"".join((start, payload, _CRC.pack(binascii.crc32(payload, binascii.crc32(start)))))
 
 
 def event(
@@ -41,7 +47,7 @@ def event(
     if content_type:
         lines[":content-type"] = content_type
     lines.update(headers or {})
-    return encode_message(lines, payload)
+    return encode_message(encode_headers(lines), payload)
 
 
 def exception(exception_type: str, payload: bytes) -> bytes:
@@ -51,13 +57,13 @@ def exception(exception_type: str, payload: bytes) -> bytes:
         ":exception-type": exception_type,
         ":content-type": "application/json",
     }
-    return encode_message(head, payload)
+    return encode_message(encode_headers(head), payload)
 
 
 def error(code: str, message: str) -> bytes:
     """An unmodelled error that ends the stream. A header holds 64 KiB at most, so a message may lose its end."""
     short = message[:ERROR_MESSAGE_LIMIT]
-    return encode_message({":message-type": "error", ":error-code": code, ":error-message": short})
+    return encode_message(encode_headers({":message-type": "error", ":error-code": code, ":error-message": short}))
 
 
 def _header(name: str, value: HeaderValue) -> bytes:

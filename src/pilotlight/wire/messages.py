@@ -54,10 +54,6 @@ class Call(msgspec.Struct, gc=False):
     request_id: str
     caller: str = ""
     host: str = ""
-    trace_header: str | None = None
-    """X-Ray's, as the client sent it."""
-    answer_headers: dict[str, str] = {}
-    """For the handler to fill in: headers of its answer that are none of the model's."""
 
 
 Handler = Callable[[Call], Awaitable[dict[str, Any] | None]]

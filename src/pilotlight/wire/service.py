@@ -95,11 +95,8 @@ class ServiceApi:
                 request.request_id,
                 request.caller,
                 request.host,
-                request.headers.get("x-amzn-trace-id"),
             )
-            response = prepared.renderer.render(await handler(call), request.request_id)
-            response.headers.update(call.answer_headers)
-            return response
+            return prepared.renderer.render(await handler(call), request.request_id)
         except AwsError as error:
             return render_error(self.model, error, request.request_id, protocol)
         except Exception:
