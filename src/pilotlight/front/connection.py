@@ -252,7 +252,7 @@ class Connection(UrlConnection):
             self._keep_current = False
         else:
             headers.append((b"transfer-encoding", b"chunked"))
-        head = answers.head(200, headers, date=self._desk.date, keep_alive=self._keep_current)
+        head = answers.head(200, headers, b"", date=self._desk.date, keep_alive=self._keep_current)
         self.transport.write(head)
         return not self._is_http_1_0
 
