@@ -42,11 +42,12 @@ THOROUGH = settings(
 
 
 def _expected(shape: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """Less what no request can carry: an optional blob that is empty. For no structure botocore sends an empty one."""
+    """Less what no request can carry: an optional blob or string that is its whole body, and empty. For no structure
+    botocore sends an empty one."""
     payload = shape.serialization.get("payload")
     if payload is None or payload in shape.required_members:
         return params
-    out = {name: value for name, value in params.items() if not (name == payload and value == b"")}
+    out = {name: value for name, value in params.items() if not (name == payload and value in (b"", ""))}
     return {payload: {}, **out} if shape.members[payload].type_name == "structure" else out
 
 
