@@ -435,6 +435,15 @@ async def test_headers_that_are_too_large(front: RunningFront) -> None:
     assert answer.status == 431 and "x-amzn-errortype" in answer.headers
 
 
+async def test_long_names_and_headers(front: RunningFront) -> None:
+    front.urls.add()
+    host = "abc123.lambda-url.eu-west-1." + "x" * 900_000 + ".localhost"
+    for _ in range(2):
+        answer = await front.ask(request("POST", "/", host=host, body=b"a", Content_Type="text/" + "y" * 90_000))
+        assert (answer.json["headers"]["host"], answer.json["body"]) == (host, "a")
+    assert (await event_of(front, "GET", "/"))["headers"]["host"] == front.urls.add()
+
+
 async def test_two_hosts_are_refused(front: RunningFront) -> None:
     host = front.urls.add()
     answer = await front.ask(f"GET / HTTP/1.1\r\nHost: {host}\r\nHost: other\r\n\r\n".encode())

@@ -23,7 +23,7 @@ from pilotlight.settings import Settings, SettingsError
 
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".on.aws")
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE)
-_REMEMBERED_HOSTS = 1024
+_REMEMBERED_HOSTS, _REMEMBERED_LENGTH = 1024, 256
 _PREFLIGHT_SECONDS = b"600"
 
 
@@ -131,7 +131,8 @@ class Guard:
         if self._name_allowed(name):
             if len(self.admitted) >= _REMEMBERED_HOSTS:
                 self.admitted.clear()
-            self.admitted.add(authority)
+            if len(authority) <= _REMEMBERED_LENGTH:
+                self.admitted.add(authority)
         elif name != local_address:
             raise _no_name(authority)
 
@@ -146,7 +147,8 @@ class Guard:
             raise _no_name(authority)
         if len(self.admitted_urls) >= _REMEMBERED_HOSTS:
             self.admitted_urls.clear()
-        self.admitted_urls.add(authority)
+        if len(authority) <= _REMEMBERED_LENGTH:
+            self.admitted_urls.add(authority)
 
     def _name_allowed(self, name: str) -> bool:
         return _is_loopback(name) or name.endswith(_AWS_DOMAINS) or name in self._hosts or name.endswith(self._suffixes)

@@ -23,7 +23,7 @@ from pilotlight.triggers.payload_v2_response import DELIMITER, MAX_PRELUDE_BYTES
 from pilotlight.triggers.url_cors import Cors
 from pilotlight.wire.http_messages import Headers, HttpAnswer, HttpCaller, HttpRequest
 
-_REMEMBERED_HOSTS = 4096
+_REMEMBERED_HOSTS, _REMEMBERED_LENGTH = 4096, 256
 _ERROR_HEADERS = [(b"content-type", b"application/json")]
 _NOBODY = "", ""
 _ERROR_BODY = b"Internal Server Error"
@@ -75,7 +75,8 @@ class FunctionUrls:
                 return None
             if len(self._hosts) >= _REMEMBERED_HOSTS:
                 self._hosts.clear()
-            self._hosts[host] = url
+            if len(host) <= _REMEMBERED_LENGTH:
+                self._hosts[host] = url
         return url
 
     def with_id(self, url_id: str) -> FunctionUrl | None:

@@ -30,7 +30,10 @@ _HOP_BY_HOP = (
 )
 #: a content type with one of these in it is text
 _TEXT = ("text", "json", "xml", "javascript")
-_REMEMBERED_TYPES = 256
+_REMEMBERED_TYPES, _REMEMBERED_LENGTH = 256, 256
+#: what is larger is not remembered: it would be kept for every URL
+_REMEMBERED_BYTES = 16 * 1024
+_NOTHING: tuple[Headers, HttpClient, str] = [], HttpClient("", "", 0), ""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -48,7 +51,7 @@ class EventWriter:
         self._names = names
         self._second = 0
         self._time = b""
-        self._last: tuple[Headers, HttpClient, str] = [], HttpClient("", "", 0), ""
+        self._last = _NOTHING
         """Headers, client and version of HTTP of the request before: clients repeat themselves."""
         self._last_headers = self._last_source = b""
         self._text_types: dict[bytes | None, bool] = {}
@@ -72,6 +75,10 @@ class EventWriter:
             self._last_headers,
             _encode(request.trace_header or f"Root={request.trace_root}"),
         )
+        source = self._last_source
+        if len(self._last_headers) > _REMEMBERED_BYTES:
+            self._last = _NOTHING
+            self._last_headers = b""
         if request.query and (parameters := _parameters(request.query)):
             pieces += (b'},"queryStringParameters":', _encode(parameters))
         else:
@@ -85,7 +92,7 @@ class EventWriter:
             request.method,
             b'","path":',
             path,
-            self._last_source,
+            source,
             b'%b","routeKey":"$default","stage":"$default","time":"%b","timeEpoch":%d}'
             % (request.request_id.encode(), self._time, now_ms),
         )
@@ -146,7 +153,8 @@ class EventWriter:
             is_text = any(word in named for word in _TEXT)
             if len(self._text_types) >= _REMEMBERED_TYPES:
                 self._text_types.clear()
-            self._text_types[content_type] = is_text
+            if len(named) <= _REMEMBERED_LENGTH:
+                self._text_types[content_type] = is_text
         if not is_text:
             return None
         try:
