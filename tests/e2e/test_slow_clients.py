@@ -25,6 +25,7 @@ from tests.e2e.streams import (
     reported,
     stream_request,
 )
+from tests.e2e.test_metrics import values
 from tests.support import NodeProcess, eventually, node_process
 
 PATIENT = (
@@ -67,7 +68,10 @@ def test_a_client_that_vanishes_does_not_stop_the_function(node: NodeProcess, un
     assert "finished\n" in lines
     report = next(line for line in lines if line.startswith("REPORT "))
     assert "Status:" not in report, "it ended as if its client were there"
+    assert "Max Memory Used: " in report
     eventually(lambda: health(node)["concurrentExecutions"] == 0)
+    assert values(node, "Invocations", "Sum", FunctionName=unique_name) == [1]
+    assert values(node, "Errors", "Sum", FunctionName=unique_name) == [0]
 
 
 def test_a_client_that_reads_nothing_makes_the_function_wait() -> None:

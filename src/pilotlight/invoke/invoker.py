@@ -92,12 +92,6 @@ class Invoker:
             logger.exception("invoking %s", request.function)
             reply(InvokeReply(error=ServiceException(f"The invocation could not be started: {error!r}")))
 
-    async def invoke(self, request: InvokeRequest) -> InvokeReply:
-        """`submit`, awaited."""
-        future: asyncio.Future[InvokeReply] = asyncio.get_running_loop().create_future()
-        self.submit(request, lambda reply: None if future.done() else future.set_result(reply))
-        return await future
-
     def run(
         self, version: FunctionVersion, request: InvokeRequest, done: Callable[[Outcome], None], *, paced: bool = False
     ) -> None:
