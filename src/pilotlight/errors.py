@@ -212,6 +212,11 @@ class ResourceAlreadyExistsException(AwsError):
     status = 400
 
 
+class LimitExceededException(AwsError):
+    code = "LimitExceededException"
+    status = 400
+
+
 class LogsResourceNotFoundException(AwsError):
     """CloudWatch Logs' own ResourceNotFoundException is a 400, as every error of a `json` service."""
 

@@ -66,6 +66,8 @@ from pilotlight.store.packages import Packages
 from pilotlight.store.sqlite import open_sqlite
 from pilotlight.triggers.deliverer import Deliverer
 from pilotlight.triggers.function_urls import FunctionUrls
+from pilotlight.triggers.log_deliveries import LogDeliveries
+from pilotlight.triggers.log_subscriptions import LogSubscriptions
 from pilotlight.triggers.s3_tap import S3Tap
 from pilotlight.triggers.targets import Targets
 from pilotlight.wire.messages import WireRequest, WireResponse
@@ -202,16 +204,25 @@ class Node:
         await deliverer.start()
         stack.push_async_callback(deliverer.stop)
         neighbours.use_tap(tap)
+        subscriptions = LogSubscriptions(
+            store=store, log_store=log_store, clock=clock, resolve=catalog.resolve, may_invoke=catalog.may_invoke
+        )
+        await subscriptions.load()
         self._dispatcher = dispatcher = Dispatcher(
             store=store,
             invoker=invoker,
             catalog=catalog,
             clock=clock,
             limit=settings.async_concurrency,
-            permitted=tap.still_permitted,
+            permitted=lambda event: tap.still_permitted(event) and subscriptions.still_permitted(event),
         )
         dispatcher.start()
         stack.push_async_callback(dispatcher.stop)
+        log_deliveries = LogDeliveries(
+            store=store, log_store=log_store, subscriptions=subscriptions, enqueue_event=self._trigger_event
+        )
+        log_deliveries.start()
+        stack.push_async_callback(log_deliveries.stop)
 
         # What clients see.
         code_location = CodeLocation(key, clock, blobs)
@@ -240,7 +251,7 @@ class Node:
             invoker=invoker,
             services={
                 "lambda": ServiceApi("lambda", lambda_handlers(operations)).handle,
-                "logs": ServiceApi("logs", logs_handlers(log_store, clock)).handle,
+                "logs": ServiceApi("logs", logs_handlers(log_store, clock) | subscriptions.handlers()).handle,
                 "monitoring": monitoring.handle,
             },
             shared={"monitoring": monitoring.serves},

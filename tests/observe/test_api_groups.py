@@ -201,11 +201,3 @@ async def test_a_deleted_group_comes_back_empty_when_its_function_prints_again(
     stream.append(2, "after\n")
     found = await call(logs_client.filter_log_events, logGroupName=GROUP)
     assert [event["message"] for event in found["events"]] == ["after\n"]
-
-
-async def test_subscription_filters_of_a_group_are_none(logs_client: Any) -> None:
-    await call(logs_client.create_log_group, logGroupName=GROUP)
-    assert (await call(logs_client.describe_subscription_filters, logGroupName=GROUP))["subscriptionFilters"] == []
-    assert (await refused(logs_client.describe_subscription_filters, logGroupName="no"))[0] == (
-        "ResourceNotFoundException"
-    )

@@ -38,7 +38,7 @@ _PAGE = 50
 
 
 def logs_handlers(log_store: LogStore, clock: Clock) -> dict[str, Handler]:
-    """Operation -> handler, for wire.ServiceApi("logs")."""
+    """Operation -> handler, for wire.ServiceApi("logs"); subscription filters are `triggers.log_subscriptions`'."""
     groups = GroupHandlers(log_store, clock)
     events = EventHandlers(log_store, clock)
     return {
@@ -57,7 +57,6 @@ def logs_handlers(log_store: LogStore, clock: Clock) -> dict[str, Handler]:
         "TagResource": groups.tag_resource,
         "UntagResource": groups.untag_resource,
         "ListTagsForResource": groups.list_tags_for_resource,
-        "DescribeSubscriptionFilters": groups.describe_subscription_filters,
         "DescribeMetricFilters": groups.describe_metric_filters,
         "PutLogEvents": events.put_log_events,
         "GetLogEvents": events.get_log_events,
@@ -154,11 +153,6 @@ class GroupHandlers:
         enabled: bool = call.params["deletionProtectionEnabled"]
         name = group_name(call, call.params["logGroupIdentifier"])
         await self._replace(name, lambda held: msgspec.structs.replace(held, deletion_protection=enabled))
-
-    async def describe_subscription_filters(self, call: Call) -> dict[str, Any]:
-        """None can exist: PutSubscriptionFilter is not among the operations here."""
-        await self._store.read(lambda database: _group(database, _named(call)))
-        return {"subscriptionFilters": []}
 
     async def describe_metric_filters(self, call: Call) -> dict[str, Any]:
         """None can exist: PutMetricFilter is not among the operations here."""

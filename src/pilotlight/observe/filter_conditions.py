@@ -98,6 +98,21 @@ def delimited_filter(text: str) -> Predicate:
     return matches
 
 
+def delimited_fields(text: str) -> Callable[[str], dict[str, str]]:
+    """What the inside of `[ ... ]` calls the fields of a message that matches; `$3` is one without a name."""
+    fields = _split_fields(text)
+    ellipsis = fields.index("...") if "..." in fields else len(fields)
+    names = [found["name"] if (found := _FIELD_NAME.match(field)) else "" for field in fields]
+
+    def extract(message: str) -> dict[str, str]:
+        values = [found[found.lastgroup or 0] for found in _FIELD.finditer(message)]
+        skipped = len(values) - len(names) + 1
+        named = [*names[:ellipsis], *[""] * skipped, *names[ellipsis + 1 :]] if ellipsis < len(names) else names
+        return {name or f"${n}": value for n, (name, value) in enumerate(zip(named, values, strict=False), 1)}
+
+    return extract
+
+
 def _split_fields(text: str) -> list[str]:
     fields, depth, quote, current = list[str](), 0, "", ""
     for character in text:

@@ -15,11 +15,12 @@ from pilotlight.observe.filter_conditions import (
     InvalidFilterPattern,
     Predicate,
     compile_regex,
+    delimited_fields,
     delimited_filter,
     json_filter,
 )
 
-__all__ = ["InvalidFilterPattern", "compile_filter"]
+__all__ = ["InvalidFilterPattern", "compile_filter", "extraction"]
 
 Matcher = Callable[[str], bool]
 
@@ -37,6 +38,12 @@ def compile_filter(pattern: str) -> Matcher:
     if text.startswith("["):
         return delimited_filter(_inside(text, "]"))
     return _terms(text)
+
+
+def extraction(pattern: str) -> Callable[[str], dict[str, str]] | None:
+    """What a valid pattern extracts of a message that matches it: the fields of a space-delimited one."""
+    text = pattern.strip()
+    return delimited_fields(_inside(text, "]")) if text.startswith("[") else None
 
 
 def _inside(text: str, closing: str) -> str:

@@ -111,6 +111,14 @@ SELECT name FROM log_streams WHERE id = :stream_id;
 INSERT INTO log_blocks (group_id, stream_id, min_ms, max_ms, ingested_ms, size, events)
 VALUES (:group_id, :stream_id, :min_ms, :max_ms, :now_ms, :size, :events);
 
+-- name: last_block
+-- The newest block of all.
+SELECT coalesce(max(id), 0) FROM log_blocks;
+
+-- name: group_blocks_after
+-- The next blocks of a group in the order they were written (by id: the `+` keeps the indexes by time out of it).
+SELECT id, stream_id, events FROM log_blocks WHERE +group_id = :group_id AND id > :after ORDER BY id LIMIT :limit;
+
 -- name: blocks_of_group
 -- The headers of a group's blocks that begin in a range of time, in time order.
 SELECT id, stream_id, min_ms, max_ms, ingested_ms FROM log_blocks

@@ -174,6 +174,7 @@ class LogStore:
         self._stored_events = 0
         self._dropped_events = 0
         self._wanted = asyncio.Event()
+        self._wakes: list[Callable[[], None]] = []
         self._readers: list[LogDatabase] = []
         self._reader_of_thread = threading.local()
 
@@ -230,6 +231,12 @@ class LogStore:
         for timestamp_ms, message in events:
             for listener in tuple(self._group(account, region, group).listeners):
                 listener(stream_name, timestamp_ms, message)
+        self._tell_written()
+
+    def when_written(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Have `wake` called on the event loop after each time that events were stored; returns what ends it."""
+        self._wakes.append(wake)
+        return lambda: self._wakes.remove(wake)
 
     @property
     def process_id(self) -> int:
@@ -297,6 +304,11 @@ class LogStore:
                 block.stream.lose(block.count, block.size)
         if self._dirty and self._timer is None and self._waiting <= QUEUE_SIZE:
             self._timer = self._loop.call_later(_COLLECT_EVERY_S, self._collect)
+        self._tell_written()
+
+    def _tell_written(self) -> None:
+        for wake in tuple(self._wakes):
+            wake()
 
     def _group(self, account: str, region: str, name: str) -> LogGroup:
         key = (account, region, name)
