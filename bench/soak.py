@@ -1,7 +1,8 @@
 """`make soak`: a node under load while its environments are killed at random, and whether all of it was right.
 
 So many connections for so long on twenty functions of mixed durations, some with reserved or provisioned concurrency,
-more connections than the account may run at once; meanwhile runtimes, and whole environments, are killed with SIGKILL.
+more connections than the account may run at once; meanwhile runtimes, and whole environments, are killed with SIGKILL,
+and functions get new configurations.
 Every request must get exactly one answer and the right one, no environment may serve two at once, nothing may exceed
 its limits, and afterwards the node must hold what it held before. Exits with 1 when any of that is not so. A short run
 is one of the tests.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -44,7 +46,7 @@ TIMEOUT_S = 45
 SLACK_MIB = 24.0
 SLACK_DESCRIPTORS = 8
 #: an idle environment is gone after one second, looked for every five
-_QUIET_LIMIT_S = 20.0
+_QUIET_LIMIT_S = 40.0
 
 # The lock is the kernel's: it goes with the process that is killed, and another process in the same /tmp sees it.
 SOURCE = """
@@ -215,13 +217,17 @@ async def _load(
     """How many processes were killed meanwhile."""
     until_s = time.monotonic() + seconds
     killer = asyncio.create_task(_kill(node.pid, random.Random(seed), kills_per_s))
-    watcher = asyncio.create_task(_watch(node, tally))
+    others = [
+        asyncio.create_task(_watch(node, tally)),
+        asyncio.create_task(_change(node, targets, random.Random(seed))),
+    ]
     clients = [Client(tally, targets, seed * 10_000 + number) for number in range(connections)]
     await asyncio.gather(*(client.run(node.port, until_s) for client in clients))
-    for task in (killer, watcher):
+    for task in (killer, *others):
         task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await watcher
+    for task in others:
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
     return await killer
 
 
@@ -239,6 +245,20 @@ async def _kill(node_pid: int, chance: random.Random, kills_per_s: float) -> int
                     os.kill(chance.choice(pids), signal.SIGKILL)
                     killed += 1
     return killed
+
+
+async def _change(node: NodeProcess, targets: list[Target], chance: random.Random) -> None:
+    """New configurations under what runs: environments of the former ones finish and go."""
+    changeable = [target for target in targets if not target.qualifier]
+
+    def change(number: int) -> None:
+        with Api(node.port) as api:
+            path = f"/2015-03-31/functions/{chance.choice(changeable).name}/configuration"
+            api.call("PUT", path, {"Environment": {"Variables": {"NUMBER": str(number)}}})
+
+    for number in itertools.count():
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(change, number)
 
 
 async def _watch(node: NodeProcess, tally: Tally) -> None:

@@ -28,6 +28,7 @@ class LiveProcess:
         "_disposed",
         "_life",
         "_loop",
+        "_opening",
         "_output",
         "_process",
         "channel",
@@ -48,6 +49,7 @@ class LiveProcess:
         self._died = died
         self._output = OutputReader(process.output, turns, output)
         self._disposed = False
+        self._opening = False
         self._channel_closed = asyncio.Event()
         self.session = session
         self.channel = FrameChannel(session, self._channel_closed.set)
@@ -57,11 +59,13 @@ class LiveProcess:
     async def open(self) -> None:
         self._loop.add_reader(self._process.pidfd, self._exited)
         self._output.start()
+        self._opening = True
         try:
             await self._loop.create_unix_connection(lambda: self.channel, sock=self._process.channel)
-        except OSError:
-            if not self._disposed:
-                raise
+        finally:
+            self._opening = False
+            if self._disposed:
+                self._close()
 
     @property
     def alive(self) -> bool:
@@ -95,6 +99,12 @@ class LiveProcess:
         self.session.close()
         self._loop.remove_reader(self._process.pidfd)
         self._output.stop()
+        # uvloop takes the socket's number first and the socket when the connection is made: one that is closed in
+        # between leaves it reading from whatever gets that number next.
+        if not self._opening:
+            self._close()
+
+    def _close(self) -> None:
         self.channel.close()
         self._process.close()
 

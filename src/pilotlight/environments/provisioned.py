@@ -29,6 +29,8 @@ ALLOCATED_PER_S = 100.0
 _SETTLED_MS = 10_000
 _FIRST_WAIT_MS = 1_000
 _LAST_WAIT_MS = 300_000
+#: at most, after one that had been initialised and died
+_DIED_WAIT_MS = 10_000
 
 Status = Literal["IN_PROGRESS", "READY", "FAILED"]
 
@@ -124,7 +126,8 @@ class ProvisionedEnvironments:
         self._failures += 1
         self._reason = reason
         if self._pause is None:
-            wait_ms = min(_FIRST_WAIT_MS << min(self._failures - 1, 20), _LAST_WAIT_MS)
+            longest_ms = _LAST_WAIT_MS if reason else _DIED_WAIT_MS
+            wait_ms = min(_FIRST_WAIT_MS << min(self._failures - 1, 20), longest_ms)
             self._pause = asyncio.create_task(self._wait(self._clock.time_ms() + wait_ms))
 
     async def _wait(self, until_ms: int) -> None:
