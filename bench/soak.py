@@ -40,6 +40,8 @@ TAKES_MS = (0, 0, 1, 1, 2, 5, 5, 10, 10, 20, 20, 30, 50, 50, 80, 100, 150, 200, 
 RESERVED = {3: 2, 7: 5, 13: 1}
 """Of some of the twenty, by position."""
 PROVISIONED = {5: 3, 11: 2}
+#: how often some function gets a new configuration, and with it new environments
+CHANGE_EVERY_S = 2.0
 #: far beyond what a loaded machine makes of any of them: one that takes so long was forgotten
 TIMEOUT_S = 45
 #: what a node may hold more of after the load than before it: allocators keep some, caches have filled
@@ -257,7 +259,7 @@ async def _change(node: NodeProcess, targets: list[Target], chance: random.Rando
             api.call("PUT", path, {"Environment": {"Variables": {"NUMBER": str(number)}}})
 
     for number in itertools.count():
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(CHANGE_EVERY_S)
         await asyncio.to_thread(change, number)
 
 
