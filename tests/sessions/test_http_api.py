@@ -240,6 +240,19 @@ async def test_streams_that_do_not_fit() -> None:
         again.close()
 
 
+async def test_a_client_that_waits_to_be_told_to_send_is_told() -> None:
+    async with runtime_api() as api:
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        head = (
+            f"POST {PREFIX}/init/error HTTP/1.1\r\nHost: runtime\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+        )
+        writer.write(head.encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+        writer.write(b"{}")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 202 ")
+        writer.close()
+
+
 async def test_a_mode_there_is_not() -> None:
     async with runtime_api() as api:
         waiting = asyncio.create_task(api.call("GET", "/invocation/next"))

@@ -76,6 +76,8 @@ class RuntimeApi(asyncio.Protocol):
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
+        if self._transport is not None and self._headers.get("expect", "").lower() == "100-continue":
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # curl waits a second for it
         if _MODE not in self._headers:
             return
         match self._path().split("/"):
