@@ -48,14 +48,15 @@ class Handler:
 
 
 class Bench:
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **options: int) -> None:
         self.clock = ManualClock()
-        self.store: SqliteStore = open_sqlite(directory, clock=self.clock)
+        self.store: SqliteStore = open_sqlite(directory, clock=self.clock, **options)
         self.handler = Handler()
-        self.worker = self.another()
-
-    def another(self) -> QueueWorker:
-        return QueueWorker(store=self.store, clock=self.clock, prefix="q/", bounds=BOUNDS, handle=self.handler)
+        self.handle: Callable[[Work], None] = self.handler
+        """What is to become of items from here on."""
+        self.worker = QueueWorker(
+            store=self.store, clock=self.clock, prefix="q/", bounds=BOUNDS, handle=lambda work: self.handle(work)
+        )
 
     async def put(self, queue: str, *bodies: str, in_ms: int = 0) -> None:
         due_ms = self.clock.steady_ms() + in_ms
@@ -101,7 +102,7 @@ async def test_what_is_refused_is_not_claimed_again_and_again(bench: Bench) -> N
         item = work.item
         work.refuse(lambda: [Retry(item.queue, item.item_id, item.lease, until_ms)], until_ms)
 
-    bench.worker._handle = refuse  # type: ignore[attr-defined]
+    bench.handle = refuse
     await bench.put("q/shut", *(str(number) for number in range(1000)))
     await eventually_async(lambda: len(refused) == 4, what="as many as a new queue may have")
     for attempts in (5, 6, 7):
@@ -162,7 +163,7 @@ async def test_an_item_that_cannot_be_begun_keeps_no_other_waiting(bench: Bench)
             raise ValueError("unreadable")
         bench.handler(work)
 
-    bench.worker._handle = poisoned  # type: ignore[attr-defined]
+    bench.handle = poisoned
     await bench.put("q/a", *["poison"] * 10, "good")
     await eventually_async(lambda: bench.handler.begun == ["good"])
     await eventually_async(lambda: bench.worker.in_hand == 1)
@@ -213,3 +214,37 @@ async def test_stopping_claims_no_more_and_records_what_has_ended(bench: Bench) 
     await eventually_async(lambda: bench.worker.in_hand == 0)
     await asyncio.sleep(0)
     assert await bench.store.queue_depth("q/a") == 1 and bench.handler.begun == ["1", "2"]
+
+
+async def test_a_full_store_takes_the_ends_that_give_room_back(tmp_path: Path) -> None:
+    """One end needs more room than there is; those beside it are recorded, and it is when there is room again."""
+    bench = Bench(tmp_path, max_bytes=1 << 20)
+    filler = [Enqueue("filler", b"x" * 100_000, 0) for _ in range(6)]
+    await bench.store.transact(filler)
+    await bench.put("q/a", "1", "2", "3", "4")
+    bench.worker.start()
+    await eventually_async(lambda: len(bench.handler.in_hand) == 4)
+    first, *others = bench.handler.in_hand
+    first.end(lambda: [*done(first), Put("r", "large", b"y" * 500_000)])
+    for work in others:
+        bench.handler.end(work)
+    await eventually_async(lambda: bench.worker.in_hand == 1, what="the others are recorded")
+    assert await bench.store.queue_depth("q/a") == 1
+    held = await bench.store.claim("filler", 0, 1000, 10)
+    await bench.store.transact([Done(item.queue, item.item_id, item.lease) for item in held])
+    await bench.empty("q/a")
+    assert await bench.store.get("r", "large") is not None
+    await bench.worker.stop()
+    await bench.store.close()
+
+
+async def test_an_item_that_is_over_before_its_beginning_fails(bench: Bench) -> None:
+    def over_then_broken(work: Work) -> None:
+        bench.handler.begun.append(work.item.body.decode())
+        bench.handler.end(work)
+        raise ValueError("after the end")
+
+    bench.handle = over_then_broken
+    await bench.put("q/a", "1", "2")
+    await bench.empty("q/a")
+    assert sorted(bench.handler.begun) == ["1", "2"]

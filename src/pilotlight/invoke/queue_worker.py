@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from pilotlight.clock import Clock
 from pilotlight.invoke.lanes import Bounds, Lane
@@ -27,18 +28,21 @@ _LOOK_AGAIN_MS = 60_000
 _CLAIMED_AT_ONCE = 128
 #: ends that wait to be recorded, beyond which nothing new is begun
 _UNRECORDED = 1_000
+_RECORDED_AT_ONCE = 128
 _AFTER_FAULT_S = 1.0
 
 Decide = Callable[[], list[Change]]
+_End = tuple["Work", list[Change]]
 
 
 class Work:
     """One item in hand. Whoever handles it calls `end` or `refuse`, once."""
 
-    __slots__ = ("_lane", "_worker", "item")
+    __slots__ = ("_lane", "_worker", "is_over", "item")
 
     def __init__(self, item: QueueItem, lane: Lane, worker: QueueWorker) -> None:
         self.item = item
+        self.is_over = False
         self._lane = lane
         self._worker = worker
 
@@ -168,7 +172,8 @@ class QueueWorker:
         except Exception:
             # Not lost: its lease ends, and it is begun again; and it keeps nothing else waiting.
             logger.exception("item %s of %s could not be begun", item.item_id, item.queue)
-            work.end(list)
+            if not work.is_over:
+                work.end(list)
 
     async def _wait(self, has_room: bool) -> None:
         """Until something was committed or ended, the next item is due, or a lane opens or widens."""
@@ -205,6 +210,7 @@ class QueueWorker:
     # -- recording
 
     def ended(self, work: Work, decide: Decide) -> None:
+        work.is_over = True
         self._running -= 1
         self._ends.append((work, decide))
         if self._recording is None:
@@ -215,33 +221,39 @@ class QueueWorker:
         """Write down what became of the items that have ended, as many at a time as have ended meanwhile."""
         try:
             while self._ends:
-                ends, self._ends = self._ends, []
-                await self._write([changes for work, decide in ends if (changes := _decided(work, decide))])
-                self._works.difference_update(work for work, _ in ends)
+                ends, self._ends = self._ends[:_RECORDED_AT_ONCE], self._ends[_RECORDED_AT_ONCE:]
+                left = await self._write(
+                    [(work, changes) for work, decide in ends if (changes := _decided(work, decide))]
+                )
+                again = {work for work, _ in left}
+                self._works.difference_update(work for work, _ in ends if work not in again)
+                if left:
+                    self._ends += [(work, partial(list, changes)) for work, changes in left]
+                    await asyncio.sleep(_AFTER_FAULT_S)
         finally:
             self._recording = None
             self._wake.set()
 
-    async def _write(self, groups: list[list[Change]]) -> None:
-        """Each group as a whole or not at all; when the store fails, until it does not."""
-        while groups:
-            try:
-                await self._store.transact([change for group in groups for change in group])
-                return
-            except Conflict as error:
-                if len(groups) == 1:
-                    logger.warning("the end of an item is not recorded, it will be done again: %s", error)
-                    return
-                for group in groups:
-                    await self._write([group])
-                return
-            except StoreError as error:
-                # Not lost, even when this was the last attempt: it is due again when its lease ends or a node starts.
-                if self._stopping or isinstance(error, StoreClosed):
-                    logger.warning("the ends of %d items are not recorded: %s", len(groups), error)
-                    return
-                logger.exception("the ends of %d items could not be recorded; trying again", len(groups))
-                await asyncio.sleep(_AFTER_FAULT_S)
+    async def _write(self, ends: list[_End]) -> list[_End]:
+        """Each end as a whole or not at all. Returns those that the store could not take just now.
+
+        What fails together is tried one by one: another node may have one of the items, and a full disk has no room
+        for one end while another gives some back.
+        """
+        try:
+            if ends:
+                await self._store.transact([change for _, changes in ends for change in changes])
+            return []
+        except Exception as error:
+            if len(ends) > 1 and not isinstance(error, StoreClosed):
+                return [end for left in await asyncio.gather(*(self._write([end]) for end in ends)) for end in left]
+            for_now = isinstance(error, StoreError) and not isinstance(error, Conflict | StoreClosed)
+            if for_now and not self._stopping:
+                logger.warning("the end of an item could not be recorded; trying again: %s", error)
+                return ends
+            # Not lost: it is due again when its lease ends, or when a node starts.
+            logger.warning("the ends of %d items are not recorded, they will be done again: %r", len(ends), error)
+            return []
 
 
 def _decided(work: Work, decide: Decide) -> list[Change]:
