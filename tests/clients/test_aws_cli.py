@@ -326,3 +326,17 @@ def test_logs(aws: Aws, node: NodeProcess, unique_name: str) -> None:
     assert [message.strip() for message in events] == ["hello first", "hello second"]
     found = aws("logs", "filter-log-events", "--log-group-name", group, "--filter-pattern", "second")["events"]
     assert [event["message"].strip() for event in found] == ["hello second"]
+
+
+def test_metrics_are_read_and_reported(aws: Aws, function: str, unique_name: str, tmp_path: Path) -> None:
+    """Debian's CLI speaks the query protocol to CloudWatch."""
+    invocation = ("lambda", "invoke", "--function-name", function, "--payload", '{"n": 1}')
+    aws(*invocation, "--cli-binary-format", "raw-in-base64-out", str(tmp_path / "out.json"))
+    span = ("--start-time", "2020-01-01T00:00:00Z", "--end-time", "2099-01-01T00:00:00Z", "--period", "36000000")
+    dimension = ("--dimensions", f"Name=FunctionName,Value={function}")
+    metric = ("--namespace", "AWS/Lambda", "--metric-name", "Invocations")
+    read = aws("cloudwatch", "get-metric-statistics", *metric, *dimension, *span, "--statistics", "Sum")
+    assert sum(point["Sum"] for point in read["Datapoints"]) == 1
+    aws("cloudwatch", "put-metric-data", "--namespace", unique_name, "--metric-name", "sold", "--value", "7")
+    listed = aws("cloudwatch", "list-metrics", "--namespace", unique_name)
+    assert [metric["MetricName"] for metric in listed["Metrics"]] == ["sold"]

@@ -13,7 +13,6 @@ import contextlib
 import logging
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from math import ceil, log
 from typing import Protocol
 
@@ -251,22 +250,30 @@ class Counters:
                     self.totals.happened((version.account, version.region, version.name), metric, values)
 
             def write(database: LogDatabase) -> dict[Series, int]:
+                new: dict[Series, int] = {}
                 metrics = LambdaMetrics(self._functions, minute_ms)
                 for counts in counted.values():
                     counts.measure(metrics)
+                    metric_store.write(database, metrics.take(), self._series_ids, new)
                 for (_, qualifier, metric), (version, values) in events.items():
                     metrics.events(version, qualifier, metric, values)
                 metrics.peaks(peaks)
+                metric_store.write(database, metrics.take_all(), self._series_ids, new)
                 used_days.add(database, used)
-                return metric_store.write(database, metrics.batch, self._series_ids)
+                return new
 
             await asyncio.to_thread(total)  # whether or not there is room on the disk
             self._series_ids.learn(await self._store.change(write))
 
     async def write(self, batch: metric_store.Batch) -> None:
         """Add metrics that others report: a function of itself, a program of what it likes."""
+
+        def write(database: LogDatabase) -> dict[Series, int]:
+            new: dict[Series, int] = {}
+            metric_store.write(database, batch, self._series_ids, new)
+            return new
+
         async with self._one_flush:
-            write = partial(metric_store.write, batch=batch, ids=self._series_ids)
             self._series_ids.learn(await self._store.change(write))
 
     async def keep_house(self) -> None:

@@ -64,12 +64,23 @@ class Peak(Protocol):
 
 
 class LambdaMetrics:
-    """Gathers one batch; `minute_ms` (epoch) is the minute that it is of, unless said otherwise."""
+    """Gathers one batch; `minute_ms` (epoch) is the minute that it is of, unless said otherwise. What is of all
+    functions gathers until the end, the rest can be taken away in between, so that it never is all in memory."""
 
     def __init__(self, functions: Functions, minute_ms: int) -> None:
         self._functions = functions
         self._period = Period(minute_ms // 1000)
-        self.batch: Batch = {}
+        self._of_functions: Batch = {}
+        self._of_accounts: Batch = {}
+
+    def take(self) -> Batch:
+        """What was gathered of functions since the last time."""
+        taken, self._of_functions = self._of_functions, {}
+        return taken
+
+    def take_all(self) -> Batch:
+        """What was gathered and not taken."""
+        return {**self.take(), **self._of_accounts}
 
     def invocations(
         self,
@@ -141,9 +152,10 @@ class LambdaMetrics:
         self, account: str, region: str, metric: str, dimensions: Dimensions, period: Period, values: Distribution
     ) -> None:
         key = (Series(account, region, NAMESPACE, metric, dimensions, METRICS[metric].unit), period)
-        known = self.batch.get(key)
+        batch = self._of_functions if dimensions else self._of_accounts
+        known = batch.get(key)
         if known is None:
-            known = self.batch[key] = Distribution()
+            known = batch[key] = Distribution()
         known.merge(values)
 
     def _dimensions(

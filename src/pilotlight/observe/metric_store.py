@@ -55,12 +55,10 @@ class SeriesIds:
         self._known.clear()
 
 
-def write(database: LogDatabase, batch: Batch, ids: SeriesIds) -> dict[Series, int]:
-    """Add a batch to what is kept; returns the ids met, to be learnt when the transaction is committed."""
-    new: dict[Series, int] = {}
+def write(database: LogDatabase, batch: Batch, ids: SeriesIds, new: dict[Series, int]) -> None:
+    """Add a batch to what is kept. Ids met go into `new`, to be learnt when the transaction is committed."""
     for (series, period), values in batch.items():
         _add(database, ids.find(database, series, new), period, values)
-    return new
 
 
 def _add(database: LogDatabase, series_id: int, period: Period, values: Distribution) -> None:
