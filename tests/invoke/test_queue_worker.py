@@ -12,7 +12,7 @@ import pytest
 
 from pilotlight.clock import ManualClock
 from pilotlight.invoke.lanes import Bounds
-from pilotlight.invoke.queue_worker import QueueWorker, Work
+from pilotlight.invoke.queue_worker import LEASE_MS, QueueWorker, Work
 from pilotlight.store.interface import Change, Done, Enqueue, Put, Retry, StoreBroken
 from pilotlight.store.sqlite import SqliteStore, open_sqlite
 from tests.support import eventually_async
@@ -248,3 +248,16 @@ async def test_an_item_that_is_over_before_its_beginning_fails(bench: Bench) -> 
     await bench.put("q/a", "1", "2")
     await bench.empty("q/a")
     assert sorted(bench.handler.begun) == ["1", "2"]
+
+
+async def test_an_item_that_outlives_its_lease_is_done_again_and_harms_nothing(bench: Bench) -> None:
+    await bench.put("q/a", "long")
+    await eventually_async(lambda: len(bench.handler.in_hand) == 1)
+    bench.clock.advance(LEASE_MS)
+    await eventually_async(lambda: len(bench.handler.in_hand) == 2, what="it is begun again")
+    for work in bench.handler.in_hand:
+        bench.handler.end(work)
+    await bench.empty("q/a")
+    await eventually_async(lambda: bench.worker.in_hand == 0)
+    await bench.put("q/a", "next")
+    await eventually_async(lambda: bench.handler.begun == ["long", "long", "next"])

@@ -69,12 +69,12 @@ class Lane:
 
     def end(self, item_id: str) -> None:
         """It ended: whoever comes next may do as well."""
-        del self._began[item_id]
+        self._began.pop(item_id, None)  # once for an item that was begun again because its lease had ended
         self._shut_until_ms = 0
 
     def refuse(self, item_id: str, until_ms: int, now: float) -> None:
         """It was not taken, and others would not be either: try again when an item in hand has ended, or then."""
-        del self._began[item_id]
+        self._began.pop(item_id, None)
         self.window = max(1, self.held)
         self._step = 1
         self._changed = now
