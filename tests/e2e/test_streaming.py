@@ -247,6 +247,20 @@ def test_too_large_and_too_fast() -> None:
         assert closed[0] in _log(again), "the same process serves on"
 
 
+def test_what_was_written_before_a_death_is_delivered_however_slowly() -> None:
+    """The process is gone long before the bandwidth lets its last bytes be read."""
+    with node_process(state_delay_ms=0, stream_burst_bytes=1000, stream_bytes_per_s=100_000) as node:
+        client = node.client("lambda")
+        source = "import os\ndef handler(e, c):\n    for _ in range(2):\n        yield bytes(60_000)\n    os._exit(3)\n"
+        create(client, "dies", source, Timeout=30, **STREAMS)
+        stream = Stream(client, "dies", LogType="Tail")
+        assert len(stream.rest()) == 120_000
+        assert stream.complete is not None
+        assert stream.complete["ErrorCode"] == "Runtime.TruncatedResponse"
+        assert "Runtime exited with error: exit status 3" in stream.complete["ErrorDetails"]
+        assert _log(stream)[-1].endswith("Error Type: Runtime.ExitError")
+
+
 def _log(stream: Stream) -> list[str]:
     assert stream.complete is not None
     return base64.b64decode(stream.complete["LogResult"]).decode().splitlines()

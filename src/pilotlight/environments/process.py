@@ -115,10 +115,12 @@ class LiveProcess:
 
     async def _report_exit(self) -> None:
         status = await self._process.wait()
-        try:  # an answer written just before the exit still counts
-            async with asyncio.timeout(LAST_WORDS_S):
-                await self._channel_closed.wait()
-        except TimeoutError:
-            pass
+        while not self._channel_closed.is_set():
+            try:  # an answer written just before the exit still counts
+                async with asyncio.timeout(LAST_WORDS_S):
+                    await self._channel_closed.wait()
+            except TimeoutError:
+                if not self.channel.held_back or self._disposed:
+                    break
         if not self._disposed:
             self._died(status)

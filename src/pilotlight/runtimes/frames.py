@@ -62,6 +62,12 @@ class FrameChannel(asyncio.Protocol):
         """Whether the runtime still has its end, as far as is known: a process that dies loses it first."""
         return not self._closed and self._transport is not None and not self._transport.is_closing()
 
+    @property
+    def held_back(self) -> bool:
+        """Whether it is not being read, because whoever takes a streamed response is behind."""
+        transport = cast(asyncio.ReadTransport | None, self._transport)
+        return transport is not None and not transport.is_closing() and not transport.is_reading()
+
     def send(self, work: Work) -> None:
         assert self._transport is not None
         if not self._transport.is_closing():  # else the process is dead or dying, and its end is the answer
