@@ -102,6 +102,43 @@ def test_platform_events_tell_how_an_invocation_went(node: NodeProcess, unique_n
     assert ids == [record["requestId"] for record in found["report"]] and len(set(ids)) == 3
 
 
+def test_a_timeout_is_reported_to_the_millisecond(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    source = "import time\ndef handler(e, c):\n    time.sleep(60)\n"
+    create(client, f"{unique_name}-t", source, Timeout=1)
+    create(client, f"{unique_name}-j", source, Timeout=1, LoggingConfig={"LogFormat": "JSON"})
+    text, structured = (
+        tail_of(client.invoke(FunctionName=f"{unique_name}-{letter}", Payload=b"1", LogType="Tail")) for letter in "tj"
+    )
+    assert re.search(r"\tDuration: 1000\.00 ms\tBilled Duration: \d+ ms\t.*\tStatus: timeout$", text[-1])
+    done, report = records(structured)[-2:]
+    assert (done["type"], done["record"]["status"]) == ("platform.runtimeDone", "timeout")
+    assert done["record"]["metrics"]["producedBytes"] == 0 and "spans" not in done["record"]
+    assert report["record"]["status"] == "timeout" and report["record"]["metrics"]["durationMs"] == 1000
+    assert "errorType" not in done["record"] and "errorType" not in report["record"]
+
+
+def test_a_sampled_invocation_says_so(node: NodeProcess, unique_name: str) -> None:
+    client = node.client("lambda")
+    root = "1-5759e988-bd862e3fe1be46a994272793"
+    client.meta.events.register(
+        "before-sign.lambda.Invoke",
+        lambda request, **_: request.headers.add_header("X-Amzn-Trace-Id", f"Root={root};Sampled=1"),
+    )
+    for letter, members in (("t", {}), ("j", {"LoggingConfig": {"LogFormat": "JSON"}})):
+        create(client, f"{unique_name}-{letter}", "def handler(e, c):\n    return 1\n", **members)
+    text, structured = (
+        tail_of(client.invoke(FunctionName=f"{unique_name}-{letter}", Payload=b"1", LogType="Tail")) for letter in "tj"
+    )
+    assert re.fullmatch(rf"XRAY TraceId: {root}\tSegmentId: [0-9a-f]{{16}}\tSampled: true\t", text[-1])
+    assert text[-2].startswith("REPORT RequestId: ")
+    start, report = records(structured)[-2:]
+    for event in (start, report):
+        tracing = event["record"]["tracing"]
+        assert tracing["type"] == "X-Amzn-Trace-Id" and tracing["value"].startswith(f"Root={root};Parent=")
+        assert tracing["spanId"] in tracing["value"]
+
+
 @pytest.mark.parametrize(
     ("level", "kept"),
     [

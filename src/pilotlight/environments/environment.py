@@ -316,6 +316,8 @@ class Environment:
         invocation = self._invocation
         assert invocation is not None
         duration_ms = (time.perf_counter_ns() - self._started_ns) / 1e6
+        if error_type == faults.TIMEOUT:
+            duration_ms = self.version.timeout_s * 1000.0  # to the millisecond, as AWS reports and bills it
         self._cancel_timer()
         if self._process is not None:
             self._process.drain()
