@@ -49,6 +49,7 @@ from pilotlight.observe.api import logs_handlers
 from pilotlight.observe.billing import prices_of
 from pilotlight.observe.bills import Bills
 from pilotlight.observe.counters import Counters
+from pilotlight.observe.embedded_metrics import EmbeddedMetrics
 from pilotlight.observe.logs import LogStore
 from pilotlight.observe.monitoring import monitoring_handlers
 from pilotlight.observe.otlp import SpanExporter
@@ -130,6 +131,9 @@ class Node:
         counters = Counters(log_store, clock, catalog.function)
         await counters.start()
         stack.push_async_callback(counters.stop)
+        embedded_metrics = EmbeddedMetrics(counters.write, clock)
+        log_store.embedded = embedded_metrics.take
+        stack.push_async_callback(embedded_metrics.stop)
 
         self._exporter = exporter = SpanExporter(settings, clock) if settings.otlp_endpoint else None
         if exporter is not None:

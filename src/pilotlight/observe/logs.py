@@ -120,6 +120,8 @@ class LogStream:
         if self.group.listeners:
             for timestamp_ms, message in events:
                 self._tell(timestamp_ms, message)
+        if self._store.embedded is not None:
+            self._store.take_metrics(self.key[0], self.key[1], events)
 
     def take(self) -> Block | None:
         """What is pending, to be handed over, and first how much was lost before it: also when nothing came after."""
@@ -175,6 +177,8 @@ class LogStore:
         self._dropped_events = 0
         self._wanted = asyncio.Event()
         self._wakes: list[Callable[[], None]] = []
+        self.embedded: Callable[[str, str, str], None] | None = None
+        """Given account, region and message of what functions print and may have metrics in it."""
         self._readers: list[LogDatabase] = []
         self._reader_of_thread = threading.local()
 
@@ -231,7 +235,14 @@ class LogStore:
         for timestamp_ms, message in events:
             for listener in tuple(self._group(account, region, group).listeners):
                 listener(stream_name, timestamp_ms, message)
+            self.take_metrics(account, region, ((timestamp_ms, message),))
         self._tell_written()
+
+    def take_metrics(self, account: str, region: str, events: Iterable[Event]) -> None:
+        if self.embedded is not None:
+            for _, message in events:
+                if message.startswith("{") and '"_aws"' in message:
+                    self.embedded(account, region, message)
 
     def when_written(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Have `wake` called on the event loop after each time that events were stored; returns what ends it."""
