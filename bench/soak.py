@@ -2,10 +2,9 @@
 
 So many connections for so long on twenty functions of mixed durations, some with reserved or provisioned concurrency,
 more connections than the account may run at once; meanwhile runtimes, and whole environments, are killed with SIGKILL,
-and functions get new configurations.
-Every request must get exactly one answer and the right one, no environment may serve two at once, nothing may exceed
-its limits, and afterwards the node must hold what it held before. Exits with 1 when any of that is not so. A short run
-is one of the tests.
+and functions get new configurations. Every request must get exactly one answer and the right one, no environment may
+serve two at once, nothing may exceed its limits, and afterwards the node must hold what it held before. Exits with 1
+when any of that is not so. A short run is one of the tests.
 """
 
 from __future__ import annotations

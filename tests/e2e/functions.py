@@ -9,6 +9,18 @@ from typing import Any
 
 from tests.support import NodeProcess, make_zip
 
+#: source of a function that a test holds: its `wait()` returns when the function `gate` has been deleted
+WAIT = """
+import os, time, urllib.error, urllib.request
+GATE = os.environ["AWS_ENDPOINT_URL"] + "/2015-03-31/functions/gate"
+def wait():
+    while True:
+        try:
+            urllib.request.urlopen(GATE).close()
+        except urllib.error.HTTPError:
+            break
+        time.sleep(0.02)
+"""
 ROLE = "arn:aws:iam::000000000000:role/lambda-role"
 
 

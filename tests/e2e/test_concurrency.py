@@ -11,20 +11,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.functions import create, invoke
+from tests.e2e.functions import WAIT, create, invoke
 from tests.support import RunningNode, eventually_async, running_node
 
-#: on "wait" it answers when the function `gate` has been deleted
-WAITS = """
-import os, time, urllib.error, urllib.request
-GATE = os.environ["AWS_ENDPOINT_URL"] + "/2015-03-31/functions/gate"
+#: on "wait" it waits at the gate
+WAITS = f"""{WAIT}
 def handler(event, context):
-    while event == "wait":
-        try:
-            urllib.request.urlopen(GATE).close()
-        except urllib.error.HTTPError:
-            break
-        time.sleep(0.05)
+    if event == "wait":
+        wait()
     return event
 """
 

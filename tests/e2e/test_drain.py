@@ -15,32 +15,22 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.functions import create, invoke
+from tests.e2e.functions import WAIT, create, invoke
 from tests.support import NodeProcess, RunningNode, eventually_async, make_zip, running_node
 
 WHO = "def handler(event, context):\n    return context.function_version\n"
 
-#: waits until the function `gate` has been deleted: in its init, or on "wait"; says which code it is
-CODE = """
-import os, time, urllib.error, urllib.request
-GATE = os.environ["AWS_ENDPOINT_URL"] + "/2015-03-31/functions/gate"
-def wait():
-    while True:
-        try:
-            urllib.request.urlopen(GATE).close()
-        except urllib.error.HTTPError:
-            break
-        time.sleep(0.02)
+
+def code(name: str, *, slow_init: bool = False) -> str:
+    """Waits at the gate, in its init or on "wait"; says which code it is."""
+    init = "wait()" if slow_init else ""
+    return f"""{WAIT}
 {init}
 def handler(event, context):
     if event == "wait":
         wait()
     return ["{name}", context.function_version]
 """
-
-
-def code(name: str, *, slow_init: bool = False) -> str:
-    return CODE.format(name=name, init="wait()" if slow_init else "")
 
 
 @pytest.fixture

@@ -10,21 +10,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.functions import create, invoke
+from tests.e2e.functions import WAIT, create, invoke
 from tests.support import RunningNode, eventually_async, running_node
 
-#: holds 40 MB; on "wait" it answers when the function `gate` has been deleted
-HOLDS = """
-import os, time, urllib.error, urllib.request
+#: holds 40 MB; on "wait" it waits at the gate
+HOLDS = f"""{WAIT}
 HELD = bytearray(os.urandom(1)) * (40 << 20)
-GATE = os.environ["AWS_ENDPOINT_URL"] + "/2015-03-31/functions/gate"
 def handler(event, context):
-    while event == "wait":
-        try:
-            urllib.request.urlopen(GATE).close()
-        except urllib.error.HTTPError:
-            break
-        time.sleep(0.05)
+    if event == "wait":
+        wait()
     return context.log_stream_name
 """
 
