@@ -77,6 +77,7 @@ async def test_what_is_billed_is_summed_by_day_and_outlives_the_node(tmp_path: P
         return bool(await of_days(store, 0))
 
     await eventually_async(written)
+    clock.advance(1_000)
     counters.invoked(version(), None, ended(1.0, 1))
     await counters.stop()
     assert await of_days(store, NOVEMBER_MS) == {

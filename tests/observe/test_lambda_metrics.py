@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from pilotlight.catalog.attached import Alias, ProvisionedConcurrency
+from pilotlight.clock import ManualClock
 from tests.observe.metric_world import (
     ACCOUNT,
     HELLO,
@@ -13,10 +17,12 @@ from tests.observe.metric_world import (
     REGION,
     MetricWorld,
     ended,
+    metric_world,
     statistics,
     version,
     view,
 )
+from tests.support.waiting import eventually_async
 
 
 async def test_invocations_errors_throttles_and_durations_by_function(world: MetricWorld) -> None:
@@ -133,3 +139,23 @@ async def test_accounts_and_regions_see_their_own_metrics(world: MetricWorld) ->
     world.counters.invoked(msgspec.structs.replace(version(), region="us-east-1"), None, ended())
     assert (await world.call("ListMetrics"))["Metrics"] == []
     assert await world.values("Invocations", **HELLO) == []
+
+
+async def test_a_flush_that_comes_late_counts_for_the_minute_that_is_over(tmp_path: Path) -> None:
+    clock = ManualClock(1_699_999_200_000 + 55_000)
+    async with metric_world(tmp_path, clock) as world:
+        await world.counters.start()
+        await asyncio.sleep(0)  # it waits now
+        world.counters.invoked(version(), None, ended())
+        clock.advance(7_000)  # it is due after five seconds, and wakes in the next minute
+        await eventually_async(lambda: is_counted(world))
+        (point,) = (await statistics(world, "Invocations", ["Sum"], **HELLO))["Datapoints"]
+        assert point["Timestamp"].timestamp() == 1_699_999_200
+        await world.counters.stop()
+
+
+async def is_counted(world: MetricWorld) -> bool:
+    """Without asking CloudWatch, which would flush by itself."""
+    everything = {"account": ACCOUNT, "region": REGION, "namespace": "", "name": "Invocations", "since_s": 0}
+    after = {"after_namespace": "", "after_name": "", "after_dimensions": ""}
+    return bool(await world.store.read(lambda database: database.run("list_metrics", **everything, **after)))

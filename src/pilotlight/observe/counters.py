@@ -224,13 +224,13 @@ class Counters:
         key = (id(version), qualifier, minute_ms)
         return self._counts.get(key) or self._of(key, version, qualifier, minute_ms)
 
-    async def flush(self) -> None:
+    async def flush(self, due_ms: int | None = None) -> None:
         """Add what was counted since the last time to the minute that it was counted in. What others are adding just
-        now is there, too, when this returns."""
+        now is there, too, when this returns. `due_ms`: when this was to be done, if that was a moment ago."""
         async with self._one_flush:
             now_ms = self._clock.time_ms()
-            # A flush at the full minute brings what was counted before it.
-            minute_ms = (now_ms - 1) // _MINUTE_MS * _MINUTE_MS
+            # A flush at the full minute brings what was counted before it, also when it comes a little late.
+            minute_ms = ((now_ms if due_ms is None else min(now_ms, due_ms)) - 1) // _MINUTE_MS * _MINUTE_MS
             counted, self._counts = self._counts, {}
             events, self._events = self._events, {}
             peaks = [peak for peak in self._take_peaks() if peak.peak or peak.set_aside or peak.provisioned]
@@ -289,9 +289,10 @@ class Counters:
     async def _flush_by_the_clock(self) -> None:
         while True:
             now_ms = self._clock.time_ms()
-            await self._clock.sleep_until(now_ms - now_ms % _FLUSH_EVERY_MS + _FLUSH_EVERY_MS)
+            due_ms = now_ms - now_ms % _FLUSH_EVERY_MS + _FLUSH_EVERY_MS
+            await self._clock.sleep_until(due_ms)
             try:
-                await self.flush()
+                await self.flush(due_ms)
             except Exception:
                 _log.exception("counts of the last ten seconds could not be stored and are lost")
             try:
