@@ -253,3 +253,12 @@ def test_a_client_that_compresses_a_form(node: NodeProcess, unique_name: str) ->
     with urllib.request.urlopen(request) as answer:
         assert answer.status == 200
     assert values(node, "x", "Sum", unique_name) == [1]
+
+
+def test_without_neighbours_alarms_are_refused_in_the_protocol_they_were_asked_in() -> None:
+    with node_process(neighbours=False, state_delay_ms=0) as node:
+        for protocol in oracle.protocols_of("cloudwatch"):
+            refused = send(node, "DescribeAlarms", {}, protocol)["Error"]
+            assert refused["Code"].startswith("ServiceUnavailable"), protocol
+            assert "monitoring" in refused["Message"]
+        assert node.client("cloudwatch").list_metrics()["Metrics"] == []

@@ -103,16 +103,12 @@ def _tried(compute: Callable[[float], float], number: float) -> float | None:
     return float(result) if math.isfinite(result) else None
 
 
-def _power(base: float, exponent: float) -> float:
-    return math.pow(base, exponent)
-
-
 OPERATORS: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
     "/": lambda left, right: left / right,
-    "^": _power,
+    "^": math.pow,
     "<": lambda left, right: float(left < right),
     ">": lambda left, right: float(left > right),
     "<=": lambda left, right: float(left <= right),
