@@ -24,6 +24,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     auth: Literal["none", "sigv4"] = "none"
     #: access key id -> secret access key, checked when auth is sigv4
     access_keys: dict[str, str] = {}
+    #: bearer token that may read metrics and bills when auth is sigv4, for what cannot sign
+    report_token: str = ""
     #: further Host names (without port) that may address the node; loopback names and *.localhost always may
     allowed_hosts: tuple[str, ...] = ()
     #: Origins a browser page may call from; none by default

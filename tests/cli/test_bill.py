@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import subprocess
@@ -18,8 +19,8 @@ from tests.e2e.functions import create, invoke
 from tests.support import NodeProcess, node_process
 
 
-def pilotlight(endpoint: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, "PILOTLIGHT_ENDPOINT": endpoint}
+def pilotlight(endpoint: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "PILOTLIGHT_ENDPOINT": endpoint, **variables}
     command = [sys.executable, "-m", "pilotlight", "bill", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ)
 
@@ -69,6 +70,36 @@ def test_what_ran_is_on_the_bill(tmp_path: Any) -> None:
             result = pilotlight(node.endpoint, "--month", month)
             assert (result.returncode, result.stdout) == (1, "")
             assert f"'{month}' is no month" in result.stderr
+
+
+def read(node: NodeProcess, path: str, **headers: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=30)
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def test_where_callers_must_sign_reports_are_read_with_a_signature_or_the_token() -> None:
+    keys = {"AKIAPILOTLIGHT": "secret"}
+    with node_process(auth="sigv4", access_keys=keys, report_token="for Prometheus", neighbours=False) as node:
+        signed = {"AWS_ACCESS_KEY_ID": "AKIAPILOTLIGHT", "AWS_SECRET_ACCESS_KEY": "secret"}
+        result = pilotlight(node.endpoint, "--json", **signed)
+        assert (result.returncode, json.loads(result.stdout)["lines"]) == (0, [])
+        for refused in ({}, {**signed, "AWS_SECRET_ACCESS_KEY": "wrong"}):
+            result = pilotlight(node.endpoint, "--json", **dict.fromkeys(signed, "") | refused)
+            assert (result.returncode, result.stdout) == (1, "")
+            assert "report_token" in result.stderr or "signature" in result.stderr
+        for path in ("/_pilotlight/metrics", "/_pilotlight/bill"):
+            assert read(node, path)[0] == 403
+            assert "report_token" in read(node, path)[1]
+            assert read(node, path, authorization="Bearer another")[0] == 403
+            assert read(node, path, authorization="Bearer for Prometheus")[0] == 200
+        assert read(node, "/_pilotlight/health")[0] == 200
+    with node_process(auth="sigv4", access_keys=keys, neighbours=False) as node:
+        assert read(node, "/_pilotlight/metrics", authorization="Bearer ")[0] == 403, "no token is no empty token"
 
 
 def test_no_node_answers() -> None:

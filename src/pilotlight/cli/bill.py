@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from pilotlight.cli.client import DEFAULT_ENDPOINT
+from pilotlight.cli.client import DEFAULT_ENDPOINT, signed_headers
 
 _ANSWER_S = 60
 _MONTHS = (
@@ -57,8 +57,9 @@ def _fetch(endpoint: str, asked: dict[str, str]) -> dict[str, Any]:
     query = urllib.parse.urlencode({name: value for name, value in asked.items() if value})
     url = f"{endpoint.rstrip('/')}/_pilotlight/bill?{query}"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(url, headers=signed_headers(url))
     try:
-        with opener.open(url, timeout=_ANSWER_S) as answer:
+        with opener.open(request, timeout=_ANSWER_S) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         raise click.ClickException(_told(error)) from error
@@ -70,8 +71,9 @@ def _fetch(endpoint: str, asked: dict[str, str]) -> dict[str, Any]:
 
 def _told(error: urllib.error.HTTPError) -> str:
     try:
-        return json.load(error)["message"]
-    except (ValueError, KeyError, TypeError):
+        told: dict[str, str] = json.load(error)
+        return told.get("message") or told["Message"]
+    except (ValueError, KeyError, TypeError, AttributeError):
         return f"{error.url} answered {error.code}: it is no node of this version of Pilotlight."
 
 

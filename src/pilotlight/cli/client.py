@@ -47,11 +47,7 @@ def aws_client(service: str, endpoint: str, region: str, *, read_timeout_s: floa
     import botocore.session
 
     session: Any = botocore.session.Session({"profile": (None, None, None, None)})
-    key, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
-    if key and secret:
-        session.set_credentials(key, secret, os.environ.get("AWS_SESSION_TOKEN"))
-    else:
-        session.set_credentials("test", "test")
+    session.set_credentials(*(_credentials() or ("test", "test")))
     config = botocore.config.Config(
         connect_timeout=5,
         read_timeout=read_timeout_s,
@@ -60,6 +56,26 @@ def aws_client(service: str, endpoint: str, region: str, *, read_timeout_s: floa
         inject_host_prefix=False,  # StartLiveTail would go to stream-<host>, a name no resolver has
     )
     return session.create_client(service, endpoint_url=endpoint, region_name=region, config=config)
+
+
+def signed_headers(url: str) -> dict[str, str]:
+    """The headers of a signed GET of one of the node's own pages; none where there are no credentials to sign with."""
+    given = _credentials()
+    if given is None:
+        return {}
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    request: Any = AWSRequest("GET", url)
+    signer: Any = SigV4Auth(Credentials(*given), "lambda", "us-east-1")
+    signer.add_auth(request)
+    return dict(request.headers)
+
+
+def _credentials() -> tuple[str, str, str | None] | None:
+    key, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
+    return (key, secret, os.environ.get("AWS_SESSION_TOKEN")) if key and secret else None
 
 
 @contextlib.contextmanager

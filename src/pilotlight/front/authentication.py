@@ -7,7 +7,9 @@ after it when the signature covers a digest that only the body tells.
 from __future__ import annotations
 
 import hashlib
+import hmac
 
+from pilotlight.errors import AccessDeniedException
 from pilotlight.front import sigv2, sigv4_faults
 from pilotlight.front.answers import fault_style
 from pilotlight.front.callers import Caller
@@ -33,6 +35,26 @@ def authenticate(desk: Desk, head: Head, service: str) -> tuple[Caller, Claim | 
     if not claim.needs_body:
         verifier.verify(claim, head, "")
     return claim.caller, claim
+
+
+def admit_reader(desk: Desk, head: Head) -> None:
+    """May this request read one of the node's reports? Asked where callers are asked who they are: a signature will do,
+    or `report_token` as a bearer token, for what cannot sign. Raises AccessDeniedException and AWS's errors."""
+    if desk.verifier is None:
+        return
+    authorization = head.text(b"authorization")
+    if authorization[:7].lower() == "bearer ":
+        token = desk.settings.report_token
+        if token and hmac.compare_digest(authorization[7:].strip().encode("latin-1"), token.encode()):
+            return
+        raise AccessDeniedException("The bearer token is not the one of the setting report_token.")
+    if not authorization and scope_of(head) is None and head.identity is None:
+        raise AccessDeniedException(
+            f'{head.raw_path} needs a signature, or the setting report_token as a bearer token: auth is "sigv4".'
+        )
+    _, claim = authenticate(desk, head, "lambda")
+    if claim is not None:
+        check_body(desk.verifier, claim, head, b"")
 
 
 def _session_token(head: Head) -> str:

@@ -22,7 +22,7 @@ from pilotlight.errors import (
     ServiceException,
 )
 from pilotlight.front import answers
-from pilotlight.front.authentication import authenticate, check_body
+from pilotlight.front.authentication import admit_reader, authenticate, check_body
 from pilotlight.front.body_digest import DigestedReceive, replayed
 from pilotlight.front.callers import Caller
 from pilotlight.front.desk import Desk
@@ -128,6 +128,7 @@ class Dispatch:
             )
         report = self._reports.get(head.raw_path)
         if report is not None and head.method in ("GET", "HEAD"):
+            admit_reader(self._desk, head)
             return await report(head.query)
         if head.raw_path.startswith(_CODE) and head.method in ("GET", "HEAD"):
             return await self._code_download(head.raw_path, head.query)
