@@ -7,6 +7,7 @@ The shared node is a real `pilotlight up` in a process of its own. Tests keep ap
 from __future__ import annotations
 
 import asyncio
+import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 
@@ -15,6 +16,10 @@ import uvloop
 
 from tests.support import NodeProcess, node_process
 from tests.support.clients import close_clients
+
+# A suite that a shell started in the background ignores SIGINT, and so would every process that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_asyncio_loop_factories(
