@@ -146,6 +146,17 @@ async def test_a_prelude_that_cannot_be_read(streaming: RunningFront, text: byte
     assert (answer.status, answer.body) == (502, b"Internal Server Error")
 
 
+@pytest.mark.parametrize("end", ["\r\n\r\n<script>", "\nx: y", "\0"])
+async def test_a_type_that_would_end_its_line(streaming: RunningFront, end: str) -> None:
+    """On the path form it would take the sandbox off the page."""
+    client, writer = await begin(streaming)
+    writer.begin(f"text/html{end}")
+    writer.write(b"one")
+    answer = await client.answer()
+    assert (answer.status, answer.body) == (502, b"Internal Server Error")
+    writer.end()
+
+
 async def test_what_fails_before_its_first_byte_is_a_bad_gateway(streaming: RunningFront) -> None:
     for content_type in (None, HTTP_INTEGRATION, "text/plain"):
         client, writer = await begin(streaming)

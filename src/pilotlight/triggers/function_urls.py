@@ -19,7 +19,14 @@ from pilotlight.environments.invocation import HTTP_INTEGRATION
 from pilotlight.invoke.messages import FUNCTION_URL, InvokeReply, InvokeRequest
 from pilotlight.observe.metrics import URL_LATENCY
 from pilotlight.triggers.payload_v2 import EventWriter
-from pilotlight.triggers.payload_v2_response import DELIMITER, MAX_PRELUDE_BYTES, Malformed, read, read_prelude
+from pilotlight.triggers.payload_v2_response import (
+    DELIMITER,
+    MAX_PRELUDE_BYTES,
+    Malformed,
+    read,
+    read_plain,
+    read_prelude,
+)
 from pilotlight.triggers.url_cors import Cors
 from pilotlight.wire.http_messages import Headers, HttpAnswer, HttpCaller, HttpRequest
 
@@ -167,18 +174,18 @@ class FunctionUrl:
     def streamed_head(self, content_type: str, got: bytes, *, ended: bool) -> tuple[HttpAnswer, bool] | None:
         """Status and headers are in the prelude, when the response says that it has one. A prelude that does not end,
         or says nothing that can be answered, is answered as a failed function."""
-        if content_type.partition(";")[0].strip().lower() != HTTP_INTEGRATION:
-            return HttpAnswer(200, [(b"content-type", content_type.encode("latin-1", "replace"))], got), True
-        end = got.find(DELIMITER)
-        if end < 0 and not ended and len(got) <= MAX_PRELUDE_BYTES:
-            return None
-        if not 0 <= end <= MAX_PRELUDE_BYTES:
-            return _failed(), False
         try:
-            answer = self._without_cors(read_prelude(got[:end]))
+            if content_type.partition(";")[0].strip().lower() != HTTP_INTEGRATION:
+                return read_plain(content_type, got), True
+            prelude, found, body = got.partition(DELIMITER)
+            if not found and not ended and len(got) <= MAX_PRELUDE_BYTES:
+                return None
+            if not found or len(prelude) > MAX_PRELUDE_BYTES:
+                return _failed(), False
+            answer = self._without_cors(read_prelude(prelude))
         except Malformed as malformed:
             return _failed(malformed.status), False
-        answer.body = got[end + len(DELIMITER) :]
+        answer.body = body
         return answer, True
 
     def answered(self, status: int, took_ms: float) -> None:

@@ -100,6 +100,12 @@ def read_prelude(prelude: bytes) -> HttpAnswer:
     return HttpAnswer(status, _head(status, _fields(said.get("headers")), _cookies(said.get("cookies")), _STREAM))
 
 
+def read_plain(content_type: str, got: bytes) -> HttpAnswer:
+    """A streamed response that has no prelude and began with `got`. Raises Malformed: what says the type is the
+    function's process, which may say anything on its channel."""
+    return HttpAnswer(200, [(b"content-type", _line(content_type))], got)
+
+
 def _read_unusual(payload: bytes) -> HttpAnswer:
     try:
         said = _loads(payload)
