@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import http.client
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from pilotlight.runtimes.http_api import MAX_RESPONSE_BYTES, RuntimeApi
+import pytest
+
+from pilotlight.runtimes.http_api import MAX_HEAD_BYTES, MAX_RESPONSE_BYTES, RuntimeApi
 from pilotlight.runtimes.session import RuntimeSession, SessionState, Work
 from tests.sessions.recorder import Recorder
 from tests.support import eventually_async
@@ -266,3 +269,37 @@ async def test_a_mode_there_is_not() -> None:
         assert (status, body["errorType"]) == (400, "InvalidFunctionResponseMode")
         assert api.owner.told[-1][:2] == ("failed", "Runtime.InvalidResponseModeHeader")
         post.close()
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"GET /" + b"x" * 1000,
+        b"GET / HTTP/1.1\r\nx-long: ",
+        b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 1000,
+        b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nx-trailer: ",
+    ],
+    ids=["target", "header", "headers", "trailer"],
+)
+async def test_a_head_that_does_not_end_is_not_kept(before: bytes) -> None:
+    async with runtime_api() as api:
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        writer.write(before)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(2 * MAX_HEAD_BYTES // 65536):
+                writer.write(b"x" * 65536)
+                await writer.drain()
+        with contextlib.suppress(ConnectionError):  # a reset may come ahead of the answer
+            assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 431 ")
+        assert (await api.call("GET", "/nothing"))[0] == 404
+        writer.close()
+
+
+async def test_long_bodies_count_for_no_head() -> None:
+    async with runtime_api() as api:
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        writer.write(
+            b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % (3 * MAX_HEAD_BYTES) + b"x" * 3 * MAX_HEAD_BYTES
+        )
+        assert (await reader.readline()).startswith(b"HTTP/1.1 404 ")
+        writer.close()

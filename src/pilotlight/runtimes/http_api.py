@@ -24,10 +24,20 @@ from pilotlight.runtimes.session import RuntimeSession, SessionState, SessionVio
 
 PREFIX = "/2018-06-01/runtime/"
 MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 100
+#: what a request may have that is not its body: a head, or the trailers, which may hold an error's stack trace
+MAX_HEAD_BYTES = 1024 * 1024
 _MODE = "lambda-runtime-function-response-mode"
 _ERROR_TYPE = "lambda-runtime-function-error-type"
 _ERROR_BODY = "lambda-runtime-function-error-body"
-_STATUS_TEXT = {200: "OK", 202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 413: "Too Large"}
+_STATUS_TEXT = {
+    200: "OK",
+    202: "Accepted",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    413: "Too Large",
+    431: "Head Too Large",
+}
 
 
 class RuntimeApi(asyncio.Protocol):
@@ -37,6 +47,8 @@ class RuntimeApi(asyncio.Protocol):
         self._session_of = session
         self._transport: asyncio.Transport | None = None
         self._parser: Any = httptools.HttpRequestParser(self)  # pyright: ignore[reportUnknownMemberType]
+        self._head_bytes = 0
+        """Read since there last was a piece of a body, or the end of a request."""
         self._reset()
 
     def _reset(self) -> None:
@@ -59,12 +71,19 @@ class RuntimeApi(asyncio.Protocol):
             session.stream_cut()
 
     def data_received(self, data: bytes) -> None:
+        self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._reply(400, {"errorType": "InvalidRequest", "errorMessage": str(error)})
-            if self._transport is not None:
-                self._transport.close()
+            self._refuse(400, str(error))
+            return
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse(431, f"The head is larger than {MAX_HEAD_BYTES} bytes")
+
+    def _refuse(self, status: int, message: str) -> None:
+        self._reply(status, {"errorType": "InvalidRequest", "errorMessage": message})
+        if self._transport is not None:
+            self._transport.close()
 
     def on_message_begin(self) -> None:
         self._reset()
@@ -87,6 +106,7 @@ class RuntimeApi(asyncio.Protocol):
                 pass
 
     def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
         if self._deaf:
             return
         session = self._streaming
@@ -101,6 +121,7 @@ class RuntimeApi(asyncio.Protocol):
             self._body += body
 
     def on_message_complete(self) -> None:
+        self._head_bytes = 0
         if self._streaming is not None:
             self._end_stream(self._streaming)
             return
