@@ -1,6 +1,6 @@
 """One execution environment: a slot with a sandbox, serving one invocation at a time.
 
-It starts runtime processes, gives them work, keeps time, and writes the platform's log lines. It decides nothing
+It starts runtime processes, gives them work, keeps time, and says what happened in its log. It decides nothing
 about scaling: the pool does. Life cycle and phases as in the developer guide's "Lambda execution environment
 lifecycle"; the legal steps are in `state.py`.
 """
@@ -16,16 +16,14 @@ from collections.abc import Awaitable
 from pilotlight.catalog.credentials import Identity
 from pilotlight.catalog.records import FunctionVersion
 from pilotlight.environments.environ import function_environ
+from pilotlight.environments.environment_log import EnvironmentLog, now_ms
 from pilotlight.environments.invocation import Initialization, Invocation, Outcome, ResponseHead
-from pilotlight.environments.log_tail import LogTail
 from pilotlight.environments.platform_log import PlatformLog
 from pilotlight.environments.process import LAST_WORDS_S, LiveProcess
 from pilotlight.environments.state import State, check
 from pilotlight.environments.streaming import StreamedResponse
 from pilotlight.environments.tools import EnvironmentOwner, EnvironmentTools
 from pilotlight.observe import lines
-from pilotlight.observe.output import Line, LogStreamParser
-from pilotlight.observe.platform_events import LEVELS
 from pilotlight.observe.trace import Trace
 from pilotlight.runtimes import faults
 from pilotlight.runtimes.http_api import RuntimeApi
@@ -76,14 +74,8 @@ class Environment:
         """What it was last seen to take, and when."""
         self.measured_at = 0.0
         self._launching = False
-        self.log_stream_name = version.log_stream_name(tools.clock.time_ms(), self.id)
-        self._log = tools.log_store.stream(
-            version.account, version.region, version.log_group_name, self.log_stream_name
-        )
-        self._log.json = version.log_format == "JSON"
-        self._parser = LogStreamParser(LEVELS.get(version.application_log_level, 0))
-        self._init_tail = LogTail() if initialization == "on-demand" else None
-        """What is logged ahead of the first invocation, which shows it in its log tail."""
+        self._log = EnvironmentLog(version, tools, self.id, shows_init=initialization == "on-demand")
+        self._write = self._log.write
         self._platform = PlatformLog(version, initialization)
         self._identity = Identity(version.account, version.region, version.role, version.function_arn, self.id)
 
@@ -100,8 +92,8 @@ class Environment:
         try:
             directories = await self._tools.directories(version)
             self._platform.notice = self._tools.runtime_notice(version)
-            now_ms = _now_ms()
-            self._write(self._platform.init_start(now_ms, self._init_phase), now_ms)
+            at_ms = now_ms()
+            self._write(self._platform.init_start(at_ms, self._init_phase), at_ms)
             credentials = self._tools.credentials.issue(self._identity, self._tools.clock.time_ms())
             spec = LaunchSpec(
                 environment_id=self.id,
@@ -109,7 +101,7 @@ class Environment:
                 handler=version.handler,
                 code_dir=directories.code,
                 layer_dirs=directories.layers,
-                environ=function_environ(version, credentials, self.log_stream_name, self._initialization),
+                environ=function_environ(version, credentials, self._log.stream_name, self._initialization),
                 tmp_mib=version.tmp_mib,
                 memory_mib=version.memory_mib,
                 network=self._tools.network,
@@ -136,7 +128,7 @@ class Environment:
         self._to(State.INITIALIZING)
         session = RuntimeSession(self)
         self._process = live = LiveProcess(
-            process, session, died=self._died, output=self._printed, turns=self._tools.output_turns
+            process, session, died=self._died, output=self._log.printed, turns=self._tools.output_turns
         )
         if self._invocation is None:
             self._timer = self._loop.call_later(self._init_limit_s, self._init_timed_out)
@@ -280,6 +272,8 @@ class Environment:
         """Take an invocation. After a reset its init runs first, inside the function's timeout."""
         self._invocation = invocation
         self._started_ns = time.perf_counter_ns()
+        if invocation.log_tail is not self._log.tail:
+            self._log.turn_to(invocation.log_tail)
         if invocation.trace is not None:
             self._note_begin(invocation.trace)
         self._timer = self._loop.call_later(self.version.timeout_s, self._timed_out)
@@ -296,14 +290,14 @@ class Environment:
     def _deliver(self, invocation: Invocation) -> None:
         assert self._process is not None
         self._to(State.BUSY)
-        now_ms = _now_ms()
-        self._write(self._platform.start(now_ms, invocation.request_id, invocation.trace), now_ms)
+        at_ms = now_ms()
+        self._write(self._platform.start(at_ms, invocation.request_id, invocation.trace), at_ms)
         elapsed_ms = (time.perf_counter_ns() - self._started_ns) // 1_000_000
         self._process.session.deliver(
             Work(
                 invocation.request_id,
                 invocation.payload,
-                now_ms - elapsed_ms + self.version.timeout_s * 1000,
+                at_ms - elapsed_ms + self.version.timeout_s * 1000,
                 invocation.invoked_arn,
                 invocation.trace_id,
                 invocation.client_context,
@@ -321,8 +315,8 @@ class Environment:
         self._cancel_timer()
         if self._process is not None:
             self._process.drain()
-            self._write_lines(self._parser.flush())
-        init_ms, self._init_ms, self._init_tail = self._init_ms, None, None
+            self._log.flush()
+        init_ms, self._init_ms = self._init_ms, None
         outcome = Outcome(
             payload,
             function_error,
@@ -339,9 +333,9 @@ class Environment:
             outcome = self._end_stream(outcome)
         # A handler's own error leaves no mark on REPORT: the runtime lives on and reported it itself.
         status = "" if next_state is State.IDLE else "timeout" if error_type == faults.TIMEOUT else "error"
-        now_ms = _now_ms()
-        self._write(self._platform.end(now_ms, invocation.request_id, outcome, status), now_ms)
-        self._write(self._platform.report(now_ms, invocation.request_id, outcome, status), now_ms)
+        at_ms = now_ms()
+        self._write(self._platform.end(at_ms, invocation.request_id, outcome, status), at_ms)
+        self._write(self._platform.report(at_ms, invocation.request_id, outcome, status), at_ms)
         self._invocation = None
         self.state = check(self.state, next_state)
         invocation.done(outcome)
@@ -407,8 +401,8 @@ class Environment:
     def _begin_log(self, invocation: Invocation) -> None:
         """START for an invocation whose runtime never took it."""
         if self.state is State.INITIALIZING:
-            now_ms = _now_ms()
-            self._write(self._platform.start(now_ms, invocation.request_id, invocation.trace), now_ms)
+            at_ms = now_ms()
+            self._write(self._platform.start(at_ms, invocation.request_id, invocation.trace), at_ms)
 
     def _stop_process(self) -> None:
         process, self._process = self._process, None
@@ -416,7 +410,7 @@ class Environment:
             # a process that never got to say how much memory it took: initialisation hung, or was cut short
             self._max_rss_kib = self._max_rss_kib or process.peak_rss_kib()
             process.dispose()
-            self._write_lines(self._parser.flush())
+            self._log.flush()
 
     # -- resting and retiring ----------------------------------------------------------------------------------------
 
@@ -467,46 +461,14 @@ class Environment:
         if timer is not None:
             timer.cancel()
 
-    def _printed(self, data: bytes) -> None:
-        self._write_lines(self._parser.feed(data))
-
-    def _write_lines(self, found: list[Line]) -> None:
-        """What the function printed: many at a time, perhaps."""
-        if not found:
-            return
-        now_ms = _now_ms()
-        self._log.extend([(at or now_ms, message) for at, message in found])
-        tail = self._init_tail if self._invocation is None else self._invocation.log_tail
-        if tail is not None:
-            tail.extend([message for _, message in found])
-
-    def _write(self, message: str, at_ms: int | None = None) -> None:
-        if not message:
-            return
-        self._log.append(at_ms or _now_ms(), message)
-        invocation = self._invocation
-        if invocation is None:
-            if self._init_tail is not None:
-                self._init_tail.append(message)
-        elif invocation.log_tail is not None:
-            if self._init_tail is not None:
-                invocation.log_tail.extend([*self._init_tail])
-                self._init_tail = None
-            invocation.log_tail.append(message)
-
     def _log_init(self, init_ms: float, status: str, error_type: str = "") -> None:
         if self._process is not None:
             self._process.drain()  # what the module printed stands before what tells that it is loaded
-        now_ms = _now_ms()
-        for message in self._platform.initialized(now_ms, init_ms, self._init_phase, status, error_type):
-            self._write(message, now_ms)
+        at_ms = now_ms()
+        for message in self._platform.initialized(at_ms, init_ms, self._init_phase, status, error_type):
+            self._write(message, at_ms)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _now_ms() -> int:
-    """Log events carry the machine's time, whatever clock the node's timetables follow."""
-    return time.time_ns() // 1_000_000
