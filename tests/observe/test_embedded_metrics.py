@@ -64,6 +64,9 @@ def test_each_set_of_dimensions_has_its_own() -> None:
         {"Orders": True},
         {"Orders": []},
         {"Orders": [1] * 101},
+        {"Orders": 10**400},
+        {"Orders": [1, -(10**400)]},
+        {"Orders": 1e308},
         {"service": 7},
         {"service": None},
         {"_aws": {"Timestamp": NOW_MS}},
@@ -75,6 +78,26 @@ def test_each_set_of_dimensions_has_its_own() -> None:
 def test_what_is_wrong_is_just_a_line(members: dict[str, Any]) -> None:
     assert metrics_in(line(**members)) == []
     assert metrics_in(line(**members)[:-1]) == []
+
+
+@pytest.mark.parametrize(
+    ("sets", "metrics", "value"),
+    [(20_000, 100, 1), (200, 100, [1] * 100), (30_000, 0, 1)],
+)
+def test_a_line_that_comes_to_millions_of_metrics_is_just_a_line(sets: int, metrics: int, value: Any) -> None:
+    directive = {"Namespace": "Shop", "Dimensions": [["service"]] * sets, "Metrics": [{"Name": "Orders"}] * metrics}
+    text = line(_aws={"Timestamp": NOW_MS, "CloudWatchMetrics": [directive]}, Orders=value)
+    started = time.perf_counter()
+    assert metrics_in(text) == []
+    assert time.perf_counter() - started < 0.5
+
+
+def test_powertools_fullest_line_is_read() -> None:
+    names = [f"m{number}" for number in range(100)]
+    directive = {"Namespace": "Shop", "Dimensions": [["service"]], "Metrics": [{"Name": name} for name in names]}
+    values = dict.fromkeys(names, [1.5] * 100)
+    (params,) = metrics_in(line(_aws={"Timestamp": NOW_MS, "CloudWatchMetrics": [directive]}, **values))
+    assert len(params["MetricData"]) == 100
 
 
 def test_printed_metrics_are_read_from_cloudwatch(node: NodeProcess, unique_name: str) -> None:

@@ -25,6 +25,9 @@ _WRITE_EVERY_S = 1.0
 _MOST_DIMENSIONS = 30
 _MOST_METRICS = 100
 _MOST_VALUES = 100
+#: of one line, in all its sets of dimensions: a small line can name millions, and is read on the event loop
+_MOST_IN_A_LINE = 20_000
+_LARGEST = 2**360
 #: metrics waiting to be written; beyond that a flood of lines brings no more
 _MOST_WAITING = 50_000
 
@@ -112,12 +115,26 @@ def metrics_in(message: str) -> list[dict[str, Any]]:
         at = datetime.fromtimestamp(metadata.Timestamp / 1000, UTC)
     except (msgspec.DecodeError, ValueError, OverflowError, OSError, RecursionError):
         return []
+    if _size(metadata.CloudWatchMetrics, members) > _MOST_IN_A_LINE:
+        return []
     return [
         {"Namespace": directive.Namespace, "MetricData": data}
         for directive in metadata.CloudWatchMetrics
         for names in directive.Dimensions or [[]]
         if (data := _data(directive, names, members, at))
     ]
+
+
+def _size(directives: list[_Directive], members: dict[str, Any]) -> int:
+    """How much work a line is: its values, in each set of dimensions, and the dimensions of each metric."""
+    total = 0
+    for directive in directives:
+        given = [members.get(metric.Name) for metric in directive.Metrics[:_MOST_METRICS]]
+        values = sum(min(len(one), _MOST_VALUES) if isinstance(one, list) else 1 for one in given)  # pyright: ignore[reportUnknownArgumentType]
+        sets = len(directive.Dimensions) or 1
+        names = sum(map(len, directive.Dimensions))
+        total += sets * max(1, values) + names * max(1, len(given))
+    return total
 
 
 def _data(directive: _Directive, names: list[str], members: dict[str, Any], at: datetime) -> list[dict[str, Any]]:
@@ -130,7 +147,7 @@ def _data(directive: _Directive, names: list[str], members: dict[str, Any], at: 
     for metric in directive.Metrics[:_MOST_METRICS]:
         given = members.get(metric.Name)
         numbers: list[Any] = given if isinstance(given, list) else [given]  # pyright: ignore[reportUnknownVariableType]
-        if not 0 < len(numbers) <= _MOST_VALUES or not all(type(number) in (int, float) for number in numbers):
+        if not 0 < len(numbers) <= _MOST_VALUES or not all(map(_is_value, numbers)):
             continue
         data.append(
             {
@@ -143,3 +160,8 @@ def _data(directive: _Directive, names: list[str], members: dict[str, Any], at: 
             }
         )
     return data
+
+
+def _is_value(number: Any) -> bool:
+    """What CloudWatch takes for one; JSON has integers that no float can hold."""
+    return type(number) in (int, float) and -_LARGEST <= number <= _LARGEST
