@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pilotlight.observe.filter_pattern import InvalidFilterPattern, compile_filter
+from pilotlight.observe.filter_pattern import InvalidFilterPattern, compile_filter, extraction
 
 BOTH, ERROR, WARN = "ERROR WARN message", "ERROR message", "WARN message"
 ACCESS = '127.0.0.1 - frank [10/Oct/2000:13:25:15 -0700] "GET /index.html HTTP/1.0" 404 1534'
@@ -170,3 +170,22 @@ def test_no_pattern_takes_more_than_linear_time() -> None:
     assert not compile_filter("%a*a*a*a*a*a*b%")(message)
     assert not compile_filter('{ $.x = "*a*a*a*a*a*a*b" }')(json.dumps({"x": message}))
     assert time.perf_counter() - started < 5
+    for unclosed in ("[ ", "[a "):
+        fields = extraction("[first, ...]")
+        assert fields is not None
+        assert compile_filter("[first, ...]")(unclosed * 100_000)
+        assert fields(unclosed * 100_000)["first"] == unclosed.strip()
+    assert time.perf_counter() - started < 10
+
+
+def test_brackets_and_quotes_that_are_not_closed_are_text() -> None:
+    fields = extraction("[a, b, c, d, e, f]")
+    assert fields is not None
+    assert list(fields('[one two] "three \\" four" five [six "seven eight').values()) == [
+        "one two",
+        'three \\" four',
+        "five",
+        "[six",
+        '"seven',
+        "eight",
+    ]

@@ -39,7 +39,10 @@ _STEP = re.compile(
     r"""\.(?P<name>[\w\-]+|\*)|\[\s*(?:(?P<index>\d+|\*)|'(?P<single>[^']*)'|"(?P<double>[^"]*)")\s*\]"""
 )
 _FIELD_NAME = re.compile(r"\s*(?P<name>[\w\-]+)")
-_FIELD = re.compile(r'\[(?P<bracketed>[^\]]*)\]|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>\S+)')
+_FIELD_START = re.compile(r"\S")
+_BRACKETED = re.compile(r"\[([^\]]*)\]")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_BARE = re.compile(r"\S+")
 
 
 class InvalidFilterPattern(ValueError):
@@ -84,7 +87,7 @@ def delimited_filter(text: str) -> Predicate:
     conditions = [None if field == "..." else _field_condition(field) for field in fields]
 
     def matches(message: str) -> bool:
-        values = [found[found.lastgroup or 0] for found in _FIELD.finditer(message)]
+        values = _fields(message)
         checks = conditions
         if ellipsis >= 0:
             skipped = len(values) - (len(fields) - 1)
@@ -105,12 +108,33 @@ def delimited_fields(text: str) -> Callable[[str], dict[str, str]]:
     names = [found["name"] if (found := _FIELD_NAME.match(field)) else "" for field in fields]
 
     def extract(message: str) -> dict[str, str]:
-        values = [found[found.lastgroup or 0] for found in _FIELD.finditer(message)]
+        values = _fields(message)
         skipped = len(values) - len(names) + 1
         named = [*names[:ellipsis], *[""] * skipped, *names[ellipsis + 1 :]] if ellipsis < len(names) else names
         return {name or f"${n}": value for n, (name, value) in enumerate(zip(named, values, strict=False), 1)}
 
     return extract
+
+
+def _fields(message: str) -> list[str]:
+    """A message's fields: in brackets, in quotes, or between spaces.
+
+    In one pass: a bracket or quote that is never closed is looked for once, not again from each that follows.
+    """
+    found: list[str] = []
+    closed = {"[": _BRACKETED, '"': _QUOTED}
+    at = 0
+    while start := _FIELD_START.search(message, at):
+        field = None
+        if pattern := closed.get(start[0]):
+            field = pattern.match(message, start.start())
+            if field is None:
+                del closed[start[0]]
+        field = field or _BARE.match(message, start.start())
+        assert field is not None
+        found.append(field[field.lastindex or 0])
+        at = field.end()
+    return found
 
 
 def _split_fields(text: str) -> list[str]:
