@@ -213,6 +213,28 @@ async def _queries_that_are_refused(world: MetricWorld, query: dict[str, Any], m
     assert message in refused.message
 
 
+def series_without_gaps(query_id: str, expression: str) -> dict[str, Any]:
+    return {"Id": query_id, "Expression": expression, "Period": 60, "ReturnData": query_id == "last"}
+
+
+async def test_a_request_of_a_few_lines_cannot_come_to_any_amount_of_memory(world: MetricWorld) -> None:
+    month = {"StartTime": world.at(-60 * 86_400), "EndTime": world.at()}
+    lists = [
+        series_without_gaps("a", "[TIME_SERIES(1), TIME_SERIES(1)]"),
+        series_without_gaps("b", f"[{','.join(['a'] * 500)}]"),
+        series_without_gaps("c", f"[{','.join(['b'] * 500)}]"),
+        series_without_gaps("last", "TIME_SERIES(METRIC_COUNT(c))"),
+    ]
+    refused = await world.refused("GetMetricData", MetricDataQueries=lists, **month)
+    assert "a list has 10000 time series and 5000000 values at most" in refused.message
+    many = [
+        *(series_without_gaps(f"b{n}", "TIME_SERIES(1)") for n in range(60)),
+        series_without_gaps("last", " + ".join(f"b{n}" for n in range(60))),
+    ]
+    refused = await world.refused("GetMetricData", MetricDataQueries=many, **month)
+    assert "come to more than 5000000 values" in refused.message
+
+
 async def test_every_fault_of_a_request_is_told_at_once(world: MetricWorld) -> None:
     queries = [stat("A", "x"), stat("a", "x", "Mean"), stat("a", "x")]
     refused = await world.refused(

@@ -19,7 +19,7 @@ from pilotlight.errors import InvalidNextToken, InvalidParameterException, Valid
 from pilotlight.observe import metric_math, metric_store
 from pilotlight.observe.database import LogDatabase
 from pilotlight.observe.log_names import decode_token, encode_token
-from pilotlight.observe.metric_functions import Line, MathError, Span, Value
+from pilotlight.observe.metric_functions import MOST_POINTS, Line, MathError, Span, Value, points_in
 from pilotlight.observe.metric_labels import BadLabel, filled_in, time_zone
 from pilotlight.observe.metric_search import searched
 from pilotlight.observe.metric_statistics import statistic
@@ -161,6 +161,7 @@ class _Evaluation:
         self._database = database
         self._queries = request.queries
         self._known: dict[str, Value] = {}
+        self._points = 0
         self._open: list[str] = []
 
     def lines(self, query: _Query) -> list[Line]:
@@ -191,8 +192,18 @@ class _Evaluation:
 
     def _value(self, query: _Query) -> Value:
         if query.id not in self._known:
-            self._known[query.id] = self._metric(query) if query.series is not None else self._expression(query)
+            value = self._metric(query) if query.series is not None else self._expression(query)
+            self._count(points_in(value))
+            self._known[query.id] = value
         return self._known[query.id]
+
+    def _count(self, points: int) -> None:
+        self._points += points
+        if self._points > MOST_POINTS:
+            raise ValidationException(
+                f"The metrics and expressions of the request come to more than {MOST_POINTS} values. You may reduce "
+                "them by increasing Period, or decreasing the time range."
+            )
 
     def _metric(self, query: _Query) -> Line:
         assert query.series is not None
@@ -235,6 +246,8 @@ class _Evaluation:
             series = self._request.series(metric.namespace, metric.name, metric.dimensions)
             label = " ".join([*(value for _, value in metric.dimensions), metric.name])
             lines.append(Line(label, period_s, self._request.points(self._database, series, stat, period_s)))
+            if points_in(lines) > MOST_POINTS:
+                raise MathError(f"SEARCH finds more than {MOST_POINTS} values")
         return lines
 
 

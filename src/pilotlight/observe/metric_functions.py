@@ -34,6 +34,8 @@ class MathError(ValueError):
 
 
 _MOST_MOMENTS = 100_800
+MOST_POINTS = 5_000_000
+"""That a request comes to, of all its metrics and expressions together: half a gigabyte."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -128,6 +130,13 @@ def as_lines(value: Value, who: str) -> list[Line]:
     if isinstance(value, Line):
         return [value]
     raise MathError(f"{who} takes time series, not numbers")
+
+
+def points_in(value: Value) -> int:
+    """How many numbers it is made of."""
+    if isinstance(value, list):
+        return sum(len(line.values) for line in value)
+    return len(value.values) if isinstance(value, Line) else 1
 
 
 def same_period(lines: Sequence[Line]) -> int:

@@ -13,6 +13,7 @@ import msgspec
 
 from pilotlight.observe.metric_functions import (
     FUNCTIONS,
+    MOST_POINTS,
     OPERATORS,
     Argument,
     Line,
@@ -22,6 +23,7 @@ from pilotlight.observe.metric_functions import (
     as_lines,
     combine,
     each,
+    points_in,
 )
 
 _TOKEN = re.compile(
@@ -29,6 +31,8 @@ _TOKEN = re.compile(
     r"|(?P<text>'[^']*'|\"[^\"]*\")|(?P<sign>&&|\|\||[<>=!]=|[-+*/^(),<>\[\]]))"
 )
 _MOST_DEPTH = 32
+#: in a list, each time that a series is in it: lists of lists would grow without end
+_MOST_LINES = 10_000
 #: binary operators, those that bind least first
 _LEVELS = (
     frozenset({"||", "OR"}),
@@ -131,6 +135,8 @@ class _Reader:
         lines: list[Line] = []
         while True:
             lines += as_lines(self._level(0), "a list")
+            if len(lines) > _MOST_LINES or points_in(lines) > MOST_POINTS:
+                raise MathError(f"a list has {_MOST_LINES} time series and {MOST_POINTS} values at most")
             if self._peek() == "]":
                 self._take()
                 return lines
