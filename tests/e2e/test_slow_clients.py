@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import socket
+import struct
 import threading
 import time
 
@@ -72,6 +73,29 @@ def test_a_client_that_vanishes_does_not_stop_the_function(node: NodeProcess, un
     eventually(lambda: health(node)["concurrentExecutions"] == 0)
     assert values(node, "Invocations", "Sum", FunctionName=unique_name) == [1]
     assert values(node, "Errors", "Sum", FunctionName=unique_name) == [0]
+
+
+@pytest.mark.parametrize("resets", [False, True], ids=["closes", "resets"])
+def test_a_client_that_vanishes_before_the_first_byte(node: NodeProcess, unique_name: str, resets: bool) -> None:
+    client = node.client("lambda")
+    source = (
+        WAIT + "def handler(event, context):\n    if event:\n        wait(event)\n    yield str(os.getpid())\n"
+        "    for _ in range(50):\n        yield bytes(100_000)\n    print('finished')\n"
+    )
+    create(client, unique_name, source, Timeout=30, **STREAMS)
+    pid = Stream(client, unique_name).rest().rstrip(b"\0")
+    with gate(client, unique_name + "-gate") as shut:
+        eventually(lambda: health(node)["concurrentExecutions"] == 0)
+        with connection(node) as vanishing:
+            vanishing.sendall(stream_request(unique_name, json.dumps(shut).encode()))
+            eventually(lambda: health(node)["concurrentExecutions"] == 1)
+            if resets:
+                vanishing.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        open_gate(client, shut)
+    lines = reported(node, unique_name, 2)
+    assert lines.count("finished\n") == 2
+    assert not any("Status:" in line for line in lines)
+    assert Stream(client, unique_name).rest().rstrip(b"\0") == pid, "its environment serves on"
 
 
 def test_a_client_that_reads_nothing_makes_the_function_wait() -> None:

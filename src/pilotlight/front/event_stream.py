@@ -65,6 +65,8 @@ class EventStreamAnswer:
     # -- what the environment and the invoker say -------------------------------------------------------------------
 
     def begin(self, head: ResponseHead, source: Source) -> None:
+        if self._gone:
+            return
         self._source = source
         self._write_head(head.executed_version)
         if self._paused:
