@@ -168,6 +168,30 @@ async def test_a_target_that_is_missing_has_a_minute(room: Room, fault: WireResp
     assert room.services.attempts["gone"] == attempts + 50, "each has had its attempt"
 
 
+@pytest.mark.parametrize("fault", [MISSING, DENIED], ids=["missing", "denied"])
+async def test_a_target_that_was_down_and_comes_back_empty_has_its_minute(room: Room, fault: WireResponse) -> None:
+    """Its queues are made again, or its policies, a moment after it is up: nothing is lost meanwhile."""
+    messages = [str(number) for number in range(50)]
+    room.services.says["back"] = DOWN
+    await room.send(arn("back"), *messages)
+    await room.attempted("back", 4)
+    attempts = 4
+    for wait_s in (1, 2, 4, 8, 16, 32, 60):
+        room.clock.advance(wait_s * 1000)
+        attempts += 1
+        await room.attempted("back", attempts)
+    room.services.says["back"] = fault
+    room.clock.advance(MINUTE_MS)
+    await room.attempted("back", attempts + 1)
+    room.clock.advance(MINUTE_MS - 1)
+    assert (await room.depth(arn("back")), room.lost) == (50, [])
+    room.services.says.clear()
+    for _ in range(8):
+        room.clock.advance(MINUTE_MS)
+    await room.empty(arn("back"))
+    assert (sorted(room.services.taken["back"], key=int), room.lost) == (messages, [])
+
+
 async def test_a_target_that_is_made_within_the_minute(room: Room) -> None:
     room.services.says["gone"] = MISSING
     await room.send(arn("gone"), "1", "2")

@@ -42,8 +42,10 @@ _TAKEN_OVER_AT_ONCE = 100
 class _Trouble(msgspec.Struct):
     """With one target, since it last took something."""
 
-    since_ms: int
     last_ms: int
+    missing_since_ms: int | None = None
+    """Since when it answers nothing but that it is not there, or not for the node; time for which it was down is no
+    part of that."""
     rounds: int = 0
     """Waits so far; deliveries that were under way together count as one."""
     until_ms: int = 0
@@ -113,11 +115,16 @@ class Deliverer:
         now_ms = self._clock.steady_ms()
         trouble = self._troubles.get(work.item.queue)
         if trouble is None or now_ms - trouble.last_ms > _FORGET_MS:
-            trouble = self._troubles[work.item.queue] = _Trouble(now_ms, now_ms)
+            trouble = self._troubles[work.item.queue] = _Trouble(now_ms)
         trouble.last_ms = now_ms
+        if fault is Fault.DOWN:
+            trouble.missing_since_ms = None
+        elif fault in _MAY_COME and trouble.missing_since_ms is None:
+            trouble.missing_since_ms = now_ms
+        missing_since_ms = trouble.missing_since_ms
         if (
             fault is Fault.REFUSED
-            or (fault in _MAY_COME and now_ms - trouble.since_ms >= MISSING_MS)
+            or (missing_since_ms is not None and now_ms - missing_since_ms >= MISSING_MS)
             or now_ms - delivery.accepted_ms >= DOWN_MS
         ):
             logger.warning("a delivery to %s is given up (%s): %s", _target(delivery), fault.value, error)
@@ -128,8 +135,8 @@ class Deliverer:
         if now_ms >= trouble.until_ms:
             trouble.until_ms = now_ms + min(FIRST_WAIT_MS << min(trouble.rounds, 20), LAST_WAIT_MS)
             trouble.rounds += 1
-            if fault in _MAY_COME:
-                trouble.until_ms = min(trouble.until_ms, trouble.since_ms + MISSING_MS)
+            if missing_since_ms is not None:
+                trouble.until_ms = min(trouble.until_ms, missing_since_ms + MISSING_MS)
         until_ms, item = trouble.until_ms, work.item
         work.refuse(lambda: [Retry(item.queue, item.item_id, item.lease, until_ms)], until_ms)
 
