@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 from pilotlight.catalog.records import FunctionVersion
@@ -114,6 +116,33 @@ async def test_a_long_invocation_is_billed_on_the_day_on_which_it_began(tmp_path
     assert len(await of_days(store, NOVEMBER_MS)) == 1
     assert await of_days(store, NOVEMBER_MS + DAY_MS) == {}
     await store.stop()
+
+
+async def test_a_flush_that_nobody_waits_for_any_more_loses_nothing(tmp_path: Path) -> None:
+    clock = ManualClock(NOVEMBER_MS + 1_000)
+    store = LogStore(tmp_path, clock, Settings())
+    await store.start()
+    counters = Counters(store, clock, no_functions)
+    await counters.start()
+    gate = threading.Event()
+    busy = asyncio.create_task(store.change(lambda database: gate.wait(10)))
+    counters.invoked(version(), None, ended(1.0, 1))
+    reading = asyncio.create_task(counters.flush())
+    await eventually_async(lambda: _soon(bool(counters.totals.lines())))  # it has taken the counts, and waits to write
+    reading.cancel()
+    counters.invoked(version(), None, ended(1.0, 1))
+    clock.advance(10_000)
+    await asyncio.sleep(0)
+    stopping = asyncio.create_task(counters.stop())
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(busy, stopping)
+    assert (await of_days(store, NOVEMBER_MS))["hello", "$LATEST"][0] == 2
+    await store.stop()
+
+
+async def _soon(value: bool) -> bool:
+    return value
 
 
 async def of_days(store: LogStore, from_ms: int) -> dict[tuple[str, str], tuple[int, ...]]:

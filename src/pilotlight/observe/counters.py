@@ -226,7 +226,13 @@ class Counters:
 
     async def flush(self, due_ms: int | None = None) -> None:
         """Add what was counted since the last time to the minute that it was counted in. What others are adding just
-        now is there, too, when this returns. `due_ms`: when this was to be done, if that was a moment ago."""
+        now is there, too, when this returns. `due_ms`: when this was to be done, if that was a moment ago.
+
+        Whoever waits for it may be cancelled, by a stop or with its client: what was taken to be written is written.
+        """
+        await asyncio.shield(asyncio.create_task(self._flush(due_ms)))
+
+    async def _flush(self, due_ms: int | None) -> None:
         async with self._one_flush:
             now_ms = self._clock.time_ms()
             # A flush at the full minute brings what was counted before it, also when it comes a little late.
