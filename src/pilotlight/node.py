@@ -225,7 +225,7 @@ class Node:
         log_deliveries = LogDeliveries(
             store=store, log_store=log_store, subscriptions=subscriptions, enqueue_event=self._trigger_event
         )
-        log_deliveries.start()
+        await log_deliveries.start()
         stack.push_async_callback(log_deliveries.stop)
 
         # What clients see.

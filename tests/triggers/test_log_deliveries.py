@@ -13,10 +13,10 @@ from pilotlight.catalog.records import FunctionVersion
 from pilotlight.clock import SystemClock
 from pilotlight.observe.logs import LogStore
 from pilotlight.settings import Settings
-from pilotlight.store.interface import Done, Enqueue
+from pilotlight.store.interface import Done, Enqueue, Put
 from pilotlight.store.sqlite import open_sqlite
 from pilotlight.triggers.log_deliveries import LogDeliveries
-from pilotlight.triggers.log_subscriptions import LogSubscriptions
+from pilotlight.triggers.log_subscriptions import CURSOR_KIND, LogSubscriptions
 from pilotlight.wire.messages import Call
 from tests.support import eventually_async
 
@@ -61,7 +61,7 @@ class Parts:
             subscriptions=self.subscriptions,
             enqueue_event=lambda arn, payload, *_: Enqueue("taken", payload, 0),
         )
-        self.deliveries.start()
+        await self.deliveries.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -125,3 +125,25 @@ async def test_a_function_that_does_not_keep_up_makes_its_events_wait_in_the_log
             return await parts.taken() == ["after\n"]
 
         await eventually_async(there)
+
+
+async def test_a_log_database_that_was_cut_short_loses_no_events_to_come(tmp_path: Path) -> None:
+    """As after a loss of power: the store knows blocks that the log database has not any more."""
+    async with Parts(tmp_path) as parts:
+        parts.log_store.stream("1", "r", "g", "s").append(1, "before\n")
+        await parts.log_store.read(lambda database: None)
+        await parts.put_filter()
+    store = open_sqlite(tmp_path, clock=SystemClock())
+    (record,) = await store.scan(CURSOR_KIND)
+    await store.transact([Put(CURSOR_KIND, record.key, b"%d" % (int(record.body) + 1000))])
+    await store.close()
+    async with Parts(tmp_path) as parts:
+        stream = parts.log_store.stream("1", "r", "g", "s")
+        for number in range(3):
+            stream.append(2 + number, f"{number}\n")
+            await parts.log_store.read(lambda database: None)
+
+        async def all_there() -> bool:
+            return sorted(await parts.taken()) == ["0\n", "1\n", "2\n"]
+
+        await eventually_async(all_there)

@@ -69,7 +69,8 @@ class LogDeliveries:
         self._looping: set[str] = set()
         """Filters that were warned of."""
 
-    def start(self) -> None:
+    async def start(self) -> None:
+        await self._turn_back()
         self._subscriptions.changed = self._filters_changed
         self._filters_changed()
         self._task = asyncio.create_task(self._run())
@@ -81,6 +82,17 @@ class LogDeliveries:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+
+    async def _turn_back(self) -> None:
+        """A log database that a failing machine has cut short numbers blocks anew: nobody has seen those to come."""
+        newest: int = await self._log_store.read(lambda database: database.run("last_block")[0][0])
+        changes: list[Change] = []
+        for subscription in self._subscriptions.all():
+            record = await self._store.get(CURSOR_KIND, subscription.key)
+            if record is not None and int(record.body) > newest:
+                changes.append(Put(CURSOR_KIND, subscription.key, str(newest).encode()))
+        if changes:
+            await self._store.transact(changes)
 
     def _filters_changed(self) -> None:
         """Without any filter, nothing is looked at."""
@@ -151,7 +163,6 @@ def _collect(database: LogDatabase, subscription: Subscription, after: int) -> _
     if not subscription.is_of(database.group(subscription.account, subscription.region, subscription.group)):
         return None
     ((newest,),) = database.run("last_block")
-    after = min(after, newest)  # a log database that a failing machine has cut short numbers its blocks anew
     matches, extract = filter_of(subscription.pattern), extraction(subscription.pattern)
     rows = database.run("group_blocks_after", group_id=subscription.group_id, after=after, limit=_BLOCKS_AT_ONCE)
     streams: dict[int, list[dict[str, Any]]] = {}
