@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -120,8 +121,28 @@ async def test_draining_reads_what_is_there_and_no_more() -> None:
 
     reader = OutputReader(read_end, OutputTurns(lambda: False), output)
     os.write(write_end, b"x" * 60_000)
-    reader.drain()
+    reader.drain(whole=True)
     assert b"".join(found) == b"x" * 60_000
+    reader.stop()
+    os.close(read_end)
+    os.close(write_end)
+
+
+async def test_a_pipe_that_was_made_larger_does_not_hold_the_loop() -> None:
+    """Its function lives on, and can print a megabyte of newlines again with each invocation."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
+    fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 1 << 20)
+    output = Costly(0)
+    reader = OutputReader(read_end, OutputTurns(lambda: False), output)
+    os.write(write_end, b"\n" * 1_000_000)
+    reader.drain(whole=False)
+    assert sum(map(len, output.chunks)) == 65_536
+    reader.start()
+    await eventually_async(lambda: sum(map(len, output.chunks)) == 1_000_000, what="the rest comes in turns")
+    os.write(write_end, b"\n" * 1_000_000)
+    reader.drain(whole=True)
+    assert not reader.unread(), "of one that dies nothing is left"
     reader.stop()
     os.close(read_end)
     os.close(write_end)

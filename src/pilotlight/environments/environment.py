@@ -314,7 +314,7 @@ class Environment:
             duration_ms = self.version.timeout_s * 1000.0  # to the millisecond, as AWS reports and bills it
         self._cancel_timer()
         if self._process is not None:
-            self._process.drain()
+            self._process.drain(whole=next_state is not State.IDLE)
             self._log.flush()
         init_ms, self._init_ms = self._init_ms, None
         outcome = Outcome(

@@ -101,11 +101,14 @@ class OutputReader:
         self._stopped = True
         self._loop.remove_reader(self._fd)
 
-    def drain(self) -> None:
-        """Read what is printed so far, and no more: who never stops printing must not hold the loop."""
+    def drain(self, *, whole: bool) -> None:
+        """Read what is printed so far, and no more: who never stops printing must not hold the loop.
+
+        Of a pipe that its function has made larger, only what an ordinary one holds unless `whole`: the rest has turns.
+        """
         if not self._printed.poll(0):  # cheaper than a read that fails
             return
-        left = self.unread()
+        left = self.unread() if whole else min(self.unread(), _PIPE_BYTES)
         while left > 0 and (data := self._read(min(left, _PIPE_BYTES))):
             left -= len(data)
             self._output(data)

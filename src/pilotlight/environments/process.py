@@ -84,10 +84,10 @@ class LiveProcess:
         except (OSError, StopIteration):
             return 0
 
-    def drain(self) -> None:
-        """Read what the process has printed so far."""
+    def drain(self, *, whole: bool = True) -> None:
+        """Read what the process has printed so far; of one that lives on, not `whole` what an enlarged pipe holds."""
         if not self._disposed:
-            self._output.drain()
+            self._output.drain(whole=whole)
 
     def dispose(self) -> None:
         """Kill whatever is left of it and let go of every descriptor. What it printed last is read first."""
