@@ -97,7 +97,12 @@ def test_a_function_is_given_what_another_logs(node: NodeProcess, unique_name: s
     [
         ("ERROR", "an ERROR here", None),
         ('{ $.level = "error" }', '{"level": "error", "n": 1}', None),
-        ("[ip, user, code=5*]", "10.0.0.1 anna 503", {"ip": "10.0.0.1", "user": "anna", "code": "503"}),
+        # four fields: three has END, whose last, the request id, may begin with anything
+        (
+            "[ip, user, method, code=5*]",
+            "10.0.0.1 anna GET 503",
+            {"ip": "10.0.0.1", "user": "anna", "method": "GET", "code": "503"},
+        ),
         ("[first, ..., last=end]", "a b c end", {"first": "a", "$2": "b", "$3": "c", "last": "end"}),
     ],
 )
